@@ -1,0 +1,39 @@
+"""Where an organization is on its way, and the moves it may make. The database enforces the same table (see the migrations);
+a test holds the two together."""
+
+from enum import StrEnum
+
+from tenant_provisioning.model.errors import LifecycleError
+
+
+class DeploymentStatus(StrEnum):
+    """`organizations.deployment_status`."""
+
+    REQUESTED = "requested"
+    PROVISIONING = "provisioning"
+    FAILED = "failed"
+    PENDING_QA = "pending_qa"
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    ROLLING_BACK = "rolling_back"
+    ROLLED_BACK = "rolled_back"
+
+
+S = DeploymentStatus
+MOVES: dict[DeploymentStatus, frozenset[DeploymentStatus]] = {
+    S.REQUESTED: frozenset({S.PROVISIONING}),
+    S.PROVISIONING: frozenset({S.PENDING_QA, S.FAILED}),
+    S.FAILED: frozenset({S.PROVISIONING, S.ROLLING_BACK}),
+    S.PENDING_QA: frozenset({S.ACTIVE, S.ROLLING_BACK}),
+    S.ACTIVE: frozenset({S.SUSPENDED, S.ROLLING_BACK}),
+    S.SUSPENDED: frozenset({S.ACTIVE}),
+    S.ROLLING_BACK: frozenset({S.ROLLED_BACK}),
+    S.ROLLED_BACK: frozenset(),
+}
+
+
+def check_move(current: DeploymentStatus, wanted: DeploymentStatus) -> None:
+    """Raise LifecycleError, naming the moves that are allowed, unless `current → wanted` is one."""
+    if wanted not in MOVES[current]:
+        allowed = ", ".join(sorted(MOVES[current])) or "none: this is an end"
+        raise LifecycleError(f"an organization that is {current} cannot become {wanted} (allowed from here: {allowed})")

@@ -1,0 +1,107 @@
+"""Every setting of the product, read from the environment, `.env`, and what `tenant-provisioning up` wrote for its own children.
+
+The vendors' addresses default to the real vendors. No setting is named anywhere else; `.env.example` lists them all.
+"""
+
+import os
+from functools import cached_property
+from pathlib import Path
+from uuid import UUID
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from tenant_provisioning.model.errors import SetupError
+
+
+def data_dir() -> Path:
+    """Where the embedded default keeps its database, certificates and logs; DATA_DIR moves it."""
+    return Path(os.environ.get("DATA_DIR", ".data")).absolute()
+
+
+class Settings(BaseSettings):
+    """One object for cli, Dagster and portal. Build it with `load_settings`, which explains what is missing."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True)
+
+    # the platform
+    platform_name: str = "Training Platform"
+    platform_domain: str = "yourplatform.com"
+    database_url: SecretStr = Field(description="PostgreSQL of the platform: postgresql://…")
+    catalog_path: Path = Path(".data/catalog")
+    secrets_key: SecretStr = Field(description="key id and base64 of 32 bytes, as in k1:…; encrypts tenant secrets")
+
+    # Microsoft Entra, Fabric, Power BI
+    entra_authority_url: str = "https://login.microsoftonline.com"
+    entra_tenant_id: str
+    entra_client_id: str
+    entra_client_secret: SecretStr | None = None
+    entra_client_certificate_path: Path | None = None
+    fabric_api_url: str = "https://api.fabric.microsoft.com/v1"
+    powerbi_api_url: str = "https://api.powerbi.com/v1.0/myorg"
+    powerbi_app_url: str = "https://app.powerbi.com"
+    fabric_app_url: str = "https://app.fabric.microsoft.com"
+    fabric_capacity_id: UUID
+    template_workspace_id: UUID
+    template_dataset_id: UUID
+    template_notebook_id: UUID
+
+    # GoDaddy, Vercel, DNS
+    godaddy_api_url: str = "https://api.godaddy.com"
+    godaddy_api_key: SecretStr
+    godaddy_api_secret: SecretStr
+    dns_ttl: int = Field(default=600, ge=600, description="seconds; GoDaddy takes no less than 600")
+    dns_nameservers: str = Field(default="", description="address:port, comma separated; empty asks the system's resolver")
+    vercel_api_url: str = "https://api.vercel.com"
+    vercel_token: SecretStr
+    vercel_project: str
+    vercel_team_id: str = ""
+
+    # Supabase
+    supabase_url: str
+    supabase_service_role_key: SecretStr
+    supabase_anon_key: SecretStr
+
+    # mail
+    smtp_host: str
+    smtp_port: int = 587
+    smtp_username: str = ""
+    smtp_password: SecretStr = SecretStr("")
+    smtp_starttls: bool = True
+    mail_from: str = "Training Platform <welcome@yourplatform.com>"
+
+    # how vendors are called
+    tls_ca_file: Path | None = Field(default=None, description="an extra CA to trust, as a PEM file")
+    call_timeout: float = Field(default=30, gt=0, description="seconds for one HTTP call")
+    call_attempts: int = Field(default=6, ge=1, description="attempts for one call, the first included")
+    operation_deadline: float = Field(default=900, gt=0, description="seconds to wait for a long-running operation or an import")
+    clone_concurrency: int = Field(default=8, ge=1)
+    import_concurrency: int = Field(default=4, ge=1, description="Power BI publishes no limit; four is known to be safe")
+
+    @cached_property
+    def nameservers(self) -> tuple[tuple[str, int], ...]:
+        """DNS servers to ask, as (address, port); none means the system's resolver."""
+        pairs = (entry.strip().rpartition(":") for entry in self.dns_nameservers.split(",") if entry.strip())
+        return tuple((address, int(port)) for address, _, port in pairs)
+
+
+def load_settings(**overrides: object) -> Settings:
+    """The settings, or SetupError naming each variable that is missing or wrong.
+
+    The environment wins over `.env`, which wins over the file of a running embedded stack.
+    """
+    try:
+        return Settings(_env_file=(data_dir() / "up.env", ".env"), **overrides)  # type: ignore[arg-type,call-arg]
+    except ValidationError as mistakes:
+        raise SetupError(_explain(mistakes)) from None
+
+
+def _explain(mistakes: ValidationError) -> str:
+    told = []
+    for mistake in mistakes.errors(include_input=False, include_url=False):
+        name = str(mistake["loc"][0]).upper()
+        told.append(f"{name} is not set" if mistake["type"] == "missing" else f"{name}: {mistake['msg']}")
+    return (
+        f"settings: {'; '.join(told)}. Set them in the environment or in .env (see .env.example), "
+        "or start the embedded default with `tenant-provisioning up`."
+    )
