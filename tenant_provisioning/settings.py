@@ -19,16 +19,21 @@ def data_dir() -> Path:
     return Path(os.environ.get("DATA_DIR", ".data")).absolute()
 
 
-class Settings(BaseSettings):
-    """One object for cli, Dagster and portal. Build it with `load_settings`, which explains what is missing."""
+class CatalogSettings(BaseSettings):
+    """Where the catalog lies: all that is needed to draw the graph of assets, before any credential is set."""
 
     model_config = SettingsConfigDict(extra="ignore", frozen=True)
+
+    catalog_path: Path = Path(".data/catalog")
+
+
+class Settings(CatalogSettings):
+    """One object for cli, Dagster and portal. Build it with `load_settings`, which explains what is missing."""
 
     # the platform
     platform_name: str = "Training Platform"
     platform_domain: str = "yourplatform.com"
     database_url: SecretStr = Field(description="PostgreSQL of the platform: postgresql://…")
-    catalog_path: Path = Path(".data/catalog")
     secrets_key: SecretStr = Field(description="key id and base64 of 32 bytes, as in k1:…; encrypts tenant secrets")
 
     # Microsoft Entra, Fabric, Power BI
@@ -44,7 +49,13 @@ class Settings(BaseSettings):
     fabric_capacity_id: UUID
     template_workspace_id: UUID
     template_dataset_id: UUID
-    template_notebook_id: UUID
+    template_notebook_id: UUID = Field(description="the notebook that makes a data store's tables")
+    data_store_tables: str = Field(
+        default="tenant,learners,courses,enrolments,assessments,attendance", description="what the notebook makes, comma separated"
+    )
+    connection_client_secret: SecretStr | None = Field(
+        default=None, description="the secret datasets read with, when the client itself signs in with a certificate"
+    )
 
     # GoDaddy, Vercel, DNS
     godaddy_api_url: str = "https://api.godaddy.com"
@@ -74,9 +85,24 @@ class Settings(BaseSettings):
     tls_ca_file: Path | None = Field(default=None, description="an extra CA to trust, as a PEM file")
     call_timeout: float = Field(default=30, gt=0, description="seconds for one HTTP call")
     call_attempts: int = Field(default=6, ge=1, description="attempts for one call, the first included")
+    step_retries: int = Field(default=2, ge=0, description="times a step is tried again in its run when a vendor was away")
+    step_retry_wait: float = Field(default=10, ge=0, description="seconds before that, unless the vendor asks for more")
     operation_deadline: float = Field(default=900, gt=0, description="seconds to wait for a long-running operation or an import")
     clone_concurrency: int = Field(default=8, ge=1)
     import_concurrency: int = Field(default=4, ge=1, description="Power BI publishes no limit; four is known to be safe")
+
+    @property
+    def table_names(self) -> tuple[str, ...]:
+        """The tables every data store has."""
+        return tuple(name.strip() for name in self.data_store_tables.split(",") if name.strip())
+
+    @property
+    def connection_secret(self) -> SecretStr:
+        """The client secret that datasets read their data store with; SetupError when there is none."""
+        secret = self.connection_client_secret or self.entra_client_secret
+        if secret is None:
+            raise SetupError("settings: CONNECTION_CLIENT_SECRET is not set: a dataset's connection needs a client secret, not a certificate")
+        return secret
 
     @cached_property
     def nameservers(self) -> tuple[tuple[str, int], ...]:
@@ -91,9 +117,18 @@ def load_settings(**overrides: object) -> Settings:
     The environment wins over `.env`, which wins over the file of a running embedded stack.
     """
     try:
-        return Settings(_env_file=(data_dir() / "up.env", ".env"), **overrides)  # type: ignore[arg-type,call-arg]
+        return Settings(_env_file=_files(), **overrides)  # type: ignore[arg-type,call-arg]
     except ValidationError as mistakes:
         raise SetupError(_explain(mistakes)) from None
+
+
+def catalog_path() -> Path:
+    """Where the catalog lies, by CATALOG_PATH or its default."""
+    return CatalogSettings(_env_file=_files()).catalog_path  # type: ignore[call-arg]
+
+
+def _files() -> tuple[Path, ...]:
+    return (data_dir() / "up.env", Path(".env"))
 
 
 def _explain(mistakes: ValidationError) -> str:

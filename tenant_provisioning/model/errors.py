@@ -3,6 +3,7 @@
     ProvisioningError
     ├── RequestInvalid          the form has mistakes: every one of them, by field
     ├── CatalogInvalid          the catalog has mistakes: every one of them, with file and line
+    ├── NoSuchTenant            no onboarding request made this tenant
     ├── LifecycleError          the organization may not make this move now
     ├── OwnershipConflict       a thing with this name exists and is not ours
     ├── SetupError              a setting or credential is missing or wrong; names it and says what to do
@@ -48,6 +49,10 @@ class CatalogInvalid(ProvisioningError):
     def __init__(self, mistakes: Sequence[CatalogMistake]) -> None:
         self.mistakes = tuple(mistakes)
         super().__init__("\n".join(map(str, mistakes)))
+
+
+class NoSuchTenant(ProvisioningError):
+    """No onboarding request made this tenant."""
 
 
 class LifecycleError(ProvisioningError):

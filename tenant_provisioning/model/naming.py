@@ -9,6 +9,7 @@ RESERVED_SUBDOMAINS = frozenset({
     "support", "help", "docs", "blog", "dev", "test", "staging", "demo", "portal", "login", "dashboard", "billing", "localhost",
 })
 DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+NAME_PART = 180  # with a subdomain of 63 characters and the rest, a workspace name keeps to the 256 that Fabric takes
 USERS = UUID("5f0c7a1e-6f7c-5c29-9a57-6ad3a5d1f0b4")  # namespace of our user ids; changing it would orphan every user
 
 
@@ -24,12 +25,12 @@ def owner_mark(organization_id: UUID) -> str:
 
 def fabric_workspace_name(name: str, subdomain: str) -> str:
     """The name of the workspace that holds the data. Fabric and Power BI share one name space, unique in the Entra tenant."""
-    return f"{name[:200]} ({subdomain}) data"
+    return f"{name[:NAME_PART]} ({subdomain}) data"
 
 
 def powerbi_workspace_name(name: str, subdomain: str) -> str:
     """The name of the workspace that holds dataset and reports; differs from the data workspace's."""
-    return f"{name[:200]} ({subdomain}) reports"
+    return f"{name[:NAME_PART]} ({subdomain}) reports"
 
 
 def lakehouse_name(subdomain: str) -> str:

@@ -1,5 +1,6 @@
 """The customer: the onboarding form, its validation, and the organization it becomes."""
 
+import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from tenant_provisioning.model.naming import DNS_LABEL, RESERVED_SUBDOMAINS
 
 NAME_LENGTH = 200
 MAX_SUPER_USERS = 50
+DOMAIN_LENGTH = 253 - 63 - 1  # a host name has at most 253 characters, and a subdomain goes before
+JOINERS = "\u200c\u200d"  # invisible, but names in Persian and the Indic scripts are misspelt without them
 
 
 class DataStoreKind(StrEnum):
@@ -79,9 +82,7 @@ def validate_form(
         raise RequestInvalid({"": ["The request must be an object with fields such as name and subdomain."]})
     errors: dict[str, list[str]] = defaultdict(list)
     known = {"name", "subdomain", "domain", "data_store", "super_users", *CATEGORIES}
-    for field in raw:
-        if field not in known:
-            errors[str(field)[:80]].append(f"There is no field of this name. Known are: {', '.join(sorted(known))}.")
+    _refuse_unknown(raw, known, errors)
     name = _text(raw, "name", errors, NAME_LENGTH)
     subdomain = _subdomain(raw, taken_subdomains, errors)
     domain = _domain(raw, default_domain, errors)
@@ -96,16 +97,34 @@ def validate_form(
 Errors = dict[str, list[str]]
 
 
+def _refuse_unknown(raw: Mapping[str, Any], known: Collection[str], errors: Errors, path: str = "") -> None:
+    for field in raw:
+        if field not in known:
+            names = ", ".join(sorted(known))
+            errors[path + _shown(field)].append(f"There is no field of this name. Known are: {names}.")
+
+
+def _shown(value: Any) -> str:
+    """The value as an error text can repeat it: short, and of characters that every terminal and encoding can take."""
+    text = value if isinstance(value, str) else type(value).__name__
+    return "".join(character if character.isprintable() else "\ufffd" for character in text[:60])
+
+
+def _is_readable(character: str) -> bool:
+    """False for control characters, line breaks, halves of surrogate pairs and overrides of the reading direction."""
+    return character.isprintable() or character in JOINERS or unicodedata.category(character) == "Zs"
+
+
 def _text(raw: Mapping[str, Any], field: str, errors: Errors, limit: int, path: str = "") -> str:
     value = raw.get(field)
     path = path or field
-    if value is None or (isinstance(value, str) and not value.strip()):
+    if value is None or (isinstance(value, str) and not "".join(value.split()).strip(JOINERS)):
         errors[path].append("This field is required.")
     elif not isinstance(value, str):
         errors[path].append("This must be text.")
     elif len(value) > limit:
         errors[path].append(f"This is too long: at most {limit} characters.")
-    elif any(not character.isprintable() for character in value):
+    elif not all(map(_is_readable, value)):
         errors[path].append("This must not hold line breaks or control characters.")
     else:
         return " ".join(value.split())
@@ -127,11 +146,11 @@ def _subdomain(raw: Mapping[str, Any], taken: Collection[str], errors: Errors) -
 
 
 def _domain(raw: Mapping[str, Any], default: str, errors: Errors) -> str:
-    if raw.get("domain") is None:
+    if raw.get("domain") in (None, ""):
         return default
-    domain = _text(raw, "domain", errors, 253)
+    domain = _text(raw, "domain", errors, DOMAIN_LENGTH)
     labels = domain.split(".")
-    if domain and (len(labels) < 2 or not all(DNS_LABEL.fullmatch(label) for label in labels)):
+    if domain and (len(labels) < 2 or labels[-1].isdigit() or not all(DNS_LABEL.fullmatch(label) for label in labels)):
         errors["domain"].append("This is not a domain name such as yourplatform.com.")
     return domain
 
@@ -145,19 +164,24 @@ def _providers(raw: Mapping[str, Any], known: Collection[Provider], errors: Erro
             if category in REQUIRED_CATEGORIES:
                 errors[category].append(f"This field is required. Choose one of: {', '.join(offered)}.")
         elif value not in offered:
-            errors[category].append(f"“{str(value)[:60]}” is not a known provider. Choose one of: {', '.join(offered)}.")
+            errors[category].append(f"“{_shown(value)}” is not a known provider. Choose one of: {', '.join(offered)}.")
         else:
             chosen[category] = value
     return chosen
 
 
 def _data_store(raw: Mapping[str, Any], errors: Errors) -> DataStoreKind:
-    value = raw.get("data_store", DataStoreKind.LAKEHOUSE)
-    kind = value.get("kind") if isinstance(value, Mapping) else value
+    value = raw.get("data_store")
+    if value is None:
+        return DataStoreKind.LAKEHOUSE
+    kind: Any = value
+    if isinstance(value, Mapping):
+        _refuse_unknown(value, {"kind"}, errors, "data_store.")
+        kind = value.get("kind")
     try:
         return DataStoreKind(kind)
     except ValueError:
-        errors["data_store"].append(f"“{str(kind)[:60]}” is not offered. Choose one of: {', '.join(DataStoreKind)}.")
+        errors["data_store"].append(f"“{_shown(kind)}” is not offered. Choose one of: {', '.join(DataStoreKind)}.")
         return DataStoreKind.LAKEHOUSE
 
 
@@ -174,6 +198,7 @@ def _super_users(raw: Any, taken: Collection[str], errors: Errors) -> tuple[Supe
         if not isinstance(entry, Mapping):
             errors[path].append("A super user has email, first_name and last_name.")
             continue
+        _refuse_unknown(entry, {"email", "first_name", "last_name"}, errors, f"{path}.")
         email = _email(entry, f"{path}.email", errors)
         if email and email in {person.email for person in people}:
             errors[f"{path}.email"].append("Another super user of this request has the same email.")

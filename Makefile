@@ -1,0 +1,43 @@
+# Everything here works from a clean clone: each target installs what it needs into .venv first.
+SHELL := /bin/sh
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+FLAGS ?=
+ARGS ?=
+
+.PHONY: demo up test lint lock clean help
+
+help:  ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+demo: .venv/installed  ## start everything, onboard "Acme Training", show progress (FLAGS="--exit --json")
+	@$(BIN)/tenant-provisioning demo $(FLAGS)
+
+up: .venv/installed  ## start everything and stay up (FLAGS="--latency instant")
+	@$(BIN)/tenant-provisioning up $(FLAGS)
+
+test: .venv/installed  ## run every test (ARGS="-k lifecycle")
+	@$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
+
+lint: .venv/installed  ## formatting, style, types, and which floor may import which
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
+	@! grep -nE 'https?://' requirements.lock
+
+lock: .venv/installed  ## compile requirements.lock again from pyproject.toml
+	@$(BIN)/uv pip compile --quiet --universal --no-header --no-emit-index-url --generate-hashes --python-version 3.11 \
+		--extra dev pyproject.toml -o requirements.lock
+
+clean:  ## remove the virtual environment and the embedded default's data
+	rm -rf .venv .data
+
+.venv/installed: requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed and none is on the PATH. Set PYTHON=/path/to/python." >&2; exit 1; }
+	@echo "Installing into .venv with $(PYTHON) …" >&2
+	@$(PYTHON) -m venv .venv
+	@# uv installs in seconds, but knows nothing of pip's own index settings: where it fails, pip does the same in a minute
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv >&2
+	@VIRTUAL_ENV=.venv $(BIN)/uv pip sync --quiet --require-hashes requirements.lock 2>/dev/null || \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock >&2
+	@VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --offline --no-deps --no-build-isolation -e . >&2
+	@touch .venv/installed

@@ -1,0 +1,33 @@
+"""The Dagster project: what `workspace.yaml` loads. The assets themselves are in `defs`; `defs/assets.py` is the place to start.
+
+Loading reads the catalog's manifest and nothing else: no database, no vendor, no credential.
+"""
+
+from typing import Any
+
+import dagster as dg
+
+from tenant_provisioning.catalog.manifest import load_catalog
+from tenant_provisioning.defs.assets import assets
+from tenant_provisioning.defs.checks import build_checks
+from tenant_provisioning.defs.jobs import provision_tenant
+from tenant_provisioning.defs.platform import Platform
+from tenant_provisioning.defs.reports import build_reports
+from tenant_provisioning.defs.sensors import onboarding_sensor, run_failure_sensor
+from tenant_provisioning.settings import catalog_path
+
+
+def build_defs(**resource_overrides: Any) -> dg.Definitions:
+    """The whole project, with resources replaced by name. Raises CatalogInvalid when there is no sound catalog to draw assets from."""
+    return dg.Definitions(
+        assets=[*assets, *build_reports(load_catalog(catalog_path()))],
+        asset_checks=build_checks(),
+        jobs=[provision_tenant],
+        sensors=[onboarding_sensor, run_failure_sensor],
+        resources={"platform": Platform(), **resource_overrides},
+        # A run is waiting, not computing: one process, and concurrency inside the op. Tenants run side by side as runs.
+        executor=dg.in_process_executor,
+    )
+
+
+defs = build_defs()

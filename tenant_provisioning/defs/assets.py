@@ -1,0 +1,86 @@
+"""What a tenant gets, in order. Each asset calls its step's `ensure`; the reports, one asset each, are in `reports`."""
+
+import dagster as dg
+
+from tenant_provisioning.defs.execution import perform
+from tenant_provisioning.defs.partitions import tenant
+from tenant_provisioning.defs.platform import Platform
+from tenant_provisioning.steps import (
+    dns_record as dns_record_step,
+    fabric_data_store as fabric_data_store_step,
+    fabric_workspace as fabric_workspace_step,
+    hosting_domain as hosting_domain_step,
+    module_configuration as module_configuration_step,
+    organization_record as organization_record_step,
+    powerbi_dataset as powerbi_dataset_step,
+    powerbi_workspace as powerbi_workspace_step,
+    super_users as super_users_step,
+)
+
+Result = dg.MaterializeResult[None]
+PlatformParam = dg.ResourceParam[Platform]
+
+
+@dg.asset(partitions_def=tenant, group_name="hosting", kinds={"vercel"})
+async def hosting_domain(context: dg.AssetExecutionContext, platform: PlatformParam) -> Result:
+    """The customer's host, attached to the web app's Vercel project."""
+    return await perform(context, platform, "hosting_domain", hosting_domain_step.ensure)
+
+
+@dg.asset(partitions_def=tenant, group_name="hosting", kinds={"godaddy"}, deps=[hosting_domain])
+async def dns_record(context: dg.AssetExecutionContext, platform: PlatformParam) -> Result:
+    """The CNAME record of the customer's host at GoDaddy, pointing to the target Vercel named."""
+    return await perform(context, platform, "dns_record", dns_record_step.ensure)
+
+
+@dg.asset(partitions_def=tenant, group_name="data", kinds={"fabric"})
+async def fabric_workspace(context: dg.AssetExecutionContext, platform: PlatformParam) -> Result:
+    """The Fabric workspace of the tenant's data, on the platform's capacity, with our mark in its description."""
+    return await perform(context, platform, "fabric_workspace", fabric_workspace_step.ensure)
+
+
+@dg.asset(partitions_def=tenant, group_name="data", kinds={"fabric"}, deps=[fabric_workspace])
+async def fabric_data_store(context: dg.AssetExecutionContext, platform: PlatformParam) -> Result:
+    """The tenant's own data store with its tables and SQL endpoint; its connection string is stored encrypted."""
+    return await perform(context, platform, "fabric_data_store", fabric_data_store_step.ensure)
+
+
+@dg.asset(partitions_def=tenant, group_name="analytics", kinds={"powerbi"})
+async def powerbi_workspace(context: dg.AssetExecutionContext, platform: PlatformParam) -> Result:
+    """The Power BI workspace of dataset and reports."""
+    return await perform(context, platform, "powerbi_workspace", powerbi_workspace_step.ensure)
+
+
+@dg.asset(partitions_def=tenant, group_name="analytics", kinds={"powerbi"}, deps=[powerbi_workspace, fabric_data_store])
+async def powerbi_dataset(context: dg.AssetExecutionContext, platform: PlatformParam) -> Result:
+    """The semantic model, rewritten to the tenant's data, bound through its own connection and refreshed."""
+    return await perform(context, platform, "powerbi_dataset", powerbi_dataset_step.ensure)
+
+
+@dg.asset(partitions_def=tenant, group_name="application", kinds={"postgres"}, deps=["deployed_reports"])
+async def module_configuration(context: dg.AssetExecutionContext, platform: PlatformParam) -> Result:
+    """The platform's modules for this customer, their features linked to the deployed reports."""
+    return await perform(context, platform, "module_configuration", module_configuration_step.ensure)
+
+
+@dg.asset(partitions_def=tenant, group_name="application", kinds={"supabase"})
+async def super_users(context: dg.AssetExecutionContext, platform: PlatformParam) -> Result:
+    """The customer's first users in Supabase Auth, their rows, and a queued mail saying that the platform is being prepared."""
+    return await perform(context, platform, "super_users", super_users_step.ensure)
+
+
+@dg.asset(
+    partitions_def=tenant, group_name="application", kinds={"postgres"}, deps=[dns_record, module_configuration, super_users]
+)
+async def organization_record(context: dg.AssetExecutionContext, platform: PlatformParam) -> Result:
+    """Every id on the organization's row; from here a person looks: status `pending_qa`."""
+    return await perform(
+        context, platform, "organization_record",
+        lambda ctx: organization_record_step.ensure(ctx, platform.reports_for(ctx.organization)),
+    )
+
+
+assets = (
+    hosting_domain, dns_record, fabric_workspace, fabric_data_store, powerbi_workspace, powerbi_dataset,
+    module_configuration, super_users, organization_record,
+)

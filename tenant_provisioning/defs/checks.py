@@ -1,0 +1,89 @@
+"""The automatic QA gates: each step's `verify` as asset checks of the tenant, recorded as results that outlast the run."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import dagster as dg
+
+from tenant_provisioning.defs.assets import PlatformParam
+from tenant_provisioning.defs.partitions import tenant
+from tenant_provisioning.defs.platform import Platform
+from tenant_provisioning.model.errors import ProvisioningError, VendorUnavailable
+from tenant_provisioning.model.plan import STEPS, PlannedStep
+from tenant_provisioning.model.qa import Outcome, Verdict
+from tenant_provisioning.steps import (
+    deployed_reports,
+    dns_record,
+    fabric_data_store,
+    fabric_workspace,
+    module_configuration,
+    organization_record,
+    powerbi_dataset,
+    powerbi_workspace,
+    super_users,
+)
+from tenant_provisioning.steps.context import StepContext, open_context
+from tenant_provisioning.store import qa_results
+
+Verify = Callable[[StepContext, Platform], Awaitable[list[Verdict]]]
+
+VERIFIERS: dict[str, Verify] = {
+    "dns_record": lambda ctx, _: dns_record.verify(ctx),
+    "fabric_workspace": lambda ctx, _: fabric_workspace.verify(ctx),
+    "fabric_data_store": lambda ctx, _: fabric_data_store.verify(ctx),
+    "powerbi_workspace": lambda ctx, _: powerbi_workspace.verify(ctx),
+    "powerbi_dataset": lambda ctx, _: powerbi_dataset.verify(ctx),
+    "deployed_reports": lambda ctx, platform: deployed_reports.verify(ctx, platform.reports_for(ctx.organization)),
+    "module_configuration": lambda ctx, _: module_configuration.verify(ctx),
+    "super_users": lambda ctx, _: super_users.verify(ctx),
+    "organization_record": lambda ctx, _: organization_record.verify(ctx),
+}
+# DNS takes its time to spread; the rest of the run need not wait for it. Going live does.
+NOT_BLOCKING = {"resolves_to_the_web_app"}
+
+
+def build_checks() -> list[dg.AssetChecksDefinition]:
+    """One check op a step, which opens its connections once for all checks of the step."""
+    return [_checks_of(step) for step in STEPS if step.checks]
+
+
+def _checks_of(step: PlannedStep) -> dg.AssetChecksDefinition:
+    @dg.multi_asset_check(
+        name=f"check_{step.name}", can_subset=True,
+        specs=[
+            dg.AssetCheckSpec(check, asset=step.name, partitions_def=tenant, blocking=check not in NOT_BLOCKING)
+            for check in step.checks
+        ],
+    )  # fmt: skip
+    async def checks(context: dg.AssetCheckExecutionContext, platform: PlatformParam) -> AsyncIterator[dg.AssetCheckResult]:
+        selected = {key.name for key in context.selected_asset_check_keys}
+        async with open_context(platform.settings, context.partition_key, context.run.run_id) as ctx:
+            verdicts = [verdict for verdict in await _ask(step, ctx, platform) if verdict.check in selected]
+            for verdict in verdicts:
+                await qa_results.record_verdict(
+                    ctx.db, ctx.organization.id, run_id=ctx.run_id, step=step.name, verdict=verdict,
+                    blocking=verdict.check not in NOT_BLOCKING,
+                )
+                yield _result(step, verdict)
+
+    return checks
+
+
+async def _ask(step: PlannedStep, ctx: StepContext, platform: Platform) -> list[Verdict]:
+    """The verdicts; when the asking itself went wrong, one for each check that says so."""
+    try:
+        return await VERIFIERS[step.name](ctx, platform)
+    except VendorUnavailable as error:
+        reason = f"This check could not be carried out and says nothing about the tenant: {error}. Run it again."
+        outcome = Outcome.NOT_CARRIED_OUT
+    except ProvisioningError as error:
+        reason, outcome = str(error), Outcome.FAILED
+    return [Verdict(check, outcome, expected="an answer", found="an error", reason=reason) for check in step.checks]
+
+
+def _result(step: PlannedStep, verdict: Verdict) -> dg.AssetCheckResult:
+    carried_out = verdict.outcome is not Outcome.NOT_CARRIED_OUT
+    return dg.AssetCheckResult(
+        passed=verdict.passed, check_name=verdict.check, asset_key=dg.AssetKey(step.name), description=verdict.reason or None,
+        severity=dg.AssetCheckSeverity.ERROR,
+        metadata={"expected": verdict.expected, "found": verdict.found, "carried_out": carried_out},
+    )  # fmt: skip

@@ -1,0 +1,48 @@
+"""What the sensor should do about each unfinished organization, decided from plain values. Reading and doing is `sensors`."""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from tenant_provisioning.model.lifecycle import DeploymentStatus
+
+
+class RunState(Enum):
+    """What Dagster knows of a run."""
+
+    ALIVE = auto()
+    SUCCEEDED = auto()
+    FAILED = auto()
+    CANCELED = auto()
+    GONE = auto()
+
+
+class Decision(Enum):
+    """What to do about an organization now."""
+
+    LEAVE = auto()
+    LAUNCH = auto()
+    CONTINUE = auto()
+    FAIL = auto()
+
+
+@dataclass(frozen=True)
+class Situation:
+    """One unfinished organization: its status, the run that holds it (if any), and the run of its current attempt (if any)."""
+
+    status: DeploymentStatus
+    holder: RunState | None
+    attempt: RunState | None
+
+
+def decide(situation: Situation) -> Decision:
+    """LAUNCH a run for an attempt that has none; FAIL what a dead run left behind; CONTINUE what a run of a few assets, started by a
+    person, left incomplete; LEAVE what lives, and what waits for a person."""
+    run = situation.holder or situation.attempt
+    if run is RunState.ALIVE:
+        return Decision.LEAVE
+    if run is None:
+        return Decision.LAUNCH
+    if situation.status is DeploymentStatus.FAILED:
+        # Failed already: only a person's retry, which is a new attempt without a run, launches again.
+        return Decision.LAUNCH if situation.attempt is None else Decision.LEAVE
+    return Decision.CONTINUE if run is RunState.SUCCEEDED else Decision.FAIL

@@ -1,0 +1,30 @@
+"""The one resource: settings and catalog, loaded when the first step needs them, not when the code is loaded."""
+
+from collections.abc import Callable
+from functools import cached_property
+
+from tenant_provisioning.catalog.manifest import load_catalog
+from tenant_provisioning.model.catalog import Catalog, TemplateReport, matching_reports
+from tenant_provisioning.model.tenant import Organization
+from tenant_provisioning.settings import Settings, load_settings
+
+
+class Platform:
+    """What a run knows of the platform it works for. Raises SetupError at first use when a setting is missing."""
+
+    def __init__(self, load: Callable[[], Settings] = load_settings) -> None:
+        self._load = load
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings, read once a process."""
+        return self._load()
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """The catalog of template reports, read once a process."""
+        return load_catalog(self.settings.catalog_path)
+
+    def reports_for(self, organization: Organization) -> tuple[TemplateReport, ...]:
+        """The template reports that match this organization's providers."""
+        return matching_reports(self.catalog.reports, organization.providers)

@@ -1,0 +1,158 @@
+"""The sensors. They read rows, not events, so nothing is lost while Dagster is away: what is left to do is still in the rows."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import dagster as dg
+
+from tenant_provisioning.defs.assets import PlatformParam
+from tenant_provisioning.defs.decisions import Decision, RunState, Situation, decide
+from tenant_provisioning.defs.jobs import provision_tenant
+from tenant_provisioning.defs.partitions import tenant
+from tenant_provisioning.defs.platform import Platform
+from tenant_provisioning.model.catalog import matching_reports
+from tenant_provisioning.model.lifecycle import DeploymentStatus
+from tenant_provisioning.steps.outcome import explain_failure, remaining_steps
+from tenant_provisioning.store import organizations, progress, requests
+from tenant_provisioning.store.database import Database, open_database
+from tenant_provisioning.store.requests import Work
+
+RUN_KEY, WILL_RETRY, RETRIED_AS = "dagster/run_key", "dagster/will_retry", "dagster/auto_retry_run_id"
+STATES = {
+    dg.DagsterRunStatus.SUCCESS: RunState.SUCCEEDED,
+    dg.DagsterRunStatus.FAILURE: RunState.FAILED,
+    dg.DagsterRunStatus.CANCELED: RunState.CANCELED,
+}
+
+
+@dg.sensor(job=provision_tenant, minimum_interval_seconds=1, default_status=dg.DefaultSensorStatus.RUNNING)
+def onboarding_sensor(context: dg.SensorEvaluationContext, platform: PlatformParam) -> dg.SensorResult | dg.SkipReason:
+    """Launches a run for every request that needs one, and adds its tenant to the partitions."""
+    launches = asyncio.run(_launches(context.instance, platform))
+    if not launches:
+        return dg.SkipReason("no request needs a run")
+    known = set(context.instance.get_dynamic_partitions("tenant"))
+    new = sorted({launch.tenant for launch in launches} - known)
+    return dg.SensorResult(
+        run_requests=[
+            dg.RunRequest(
+                run_key=launch.run_key, partition_key=launch.tenant,
+                asset_selection=[dg.AssetKey(step.split("/")) for step in launch.steps],
+                tags={"request": launch.request_id, "attempt": str(launch.attempt)},
+            )
+            for launch in launches
+        ],
+        dynamic_partitions_requests=[tenant.build_add_request(new)] if new else [],
+    )  # fmt: skip
+
+
+@dg.sensor(minimum_interval_seconds=1, default_status=dg.DefaultSensorStatus.RUNNING)
+def run_failure_sensor(context: dg.SensorEvaluationContext, platform: PlatformParam) -> dg.SkipReason:
+    """Settles what finished runs left behind: `failed` with a reason where a run failed, was cancelled or vanished, another attempt
+    at the rest where a run of a few assets succeeded and the organization is not complete."""
+    settled = asyncio.run(_settle(context.instance, platform))
+    return dg.SkipReason(f"settled: {', '.join(settled)}" if settled else "nothing to settle")
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One run to request."""
+
+    request_id: str
+    attempt: int
+    tenant: str
+    steps: tuple[str, ...]
+
+    @property
+    def run_key(self) -> str:
+        """Remembered by Dagster for ever, so it names the attempt."""
+        return f"{self.request_id}:{self.attempt}"
+
+
+async def _launches(instance: dg.DagsterInstance, platform: Platform) -> list[Launch]:
+    async with open_database(platform.settings.database_url.get_secret_value()) as db:
+        return [
+            Launch(str(work.request_id), work.attempt, work.subdomain, await remaining_steps(db, work.organization_id, _keys(platform, work)))
+            for work, decision in await _decisions(instance, db)
+            if decision is Decision.LAUNCH
+        ]
+
+
+async def _settle(instance: dg.DagsterInstance, platform: Platform) -> list[str]:
+    settled = []
+    async with open_database(platform.settings.database_url.get_secret_value()) as db:
+        for work, decision in await _decisions(instance, db):
+            if decision is Decision.FAIL:
+                await _fail(db, platform, work)
+            elif decision is Decision.CONTINUE:
+                await requests.next_attempt(db, work.organization_id, actor="run_failure_sensor", reason="the rest is still to be done")
+            else:
+                continue
+            if work.claimed_by_run is not None:
+                await organizations.release(db, work.organization_id, work.claimed_by_run)
+            settled.append(work.subdomain)
+        for organization, run_id in await organizations.claimed(db):
+            if organization.status not in (DeploymentStatus.REQUESTED, DeploymentStatus.PROVISIONING, DeploymentStatus.FAILED):
+                if _states(instance, run_ids=[run_id]).get(run_id) is not RunState.ALIVE:
+                    await organizations.release(db, organization.id, run_id)
+    return settled
+
+
+async def _fail(db: Database, platform: Platform, work: Work) -> None:
+    run_id = work.claimed_by_run or ""
+    titles = {report.key: report.title for report in platform.catalog.reports}
+    await progress.fail_running_steps(db, work.organization_id, reason="the run ended before this step was done")
+    reason = await explain_failure(db, work.organization_id, run_id, titles)
+    if work.status is DeploymentStatus.REQUESTED:  # the run died before its first step
+        await organizations.move(db, work.organization_id, DeploymentStatus.PROVISIONING, actor="run_failure_sensor")
+    await organizations.move(db, work.organization_id, DeploymentStatus.FAILED, actor="run_failure_sensor", reason=reason)
+
+
+async def _decisions(instance: dg.DagsterInstance, db: Database) -> list[tuple[Work, Decision]]:
+    """A decision for every unfinished organization, from one look at the rows and two at Dagster's runs."""
+    unfinished = await requests.list_work(db)
+    if not unfinished:
+        return []
+    attempts = _states(instance, run_keys=[_run_key(work) for work in unfinished])
+    holders = _states(instance, run_ids=[work.claimed_by_run for work in unfinished if work.claimed_by_run])
+    return [
+        (
+            work,
+            decide(
+                Situation(
+                    work.status,
+                    holder=holders.get(work.claimed_by_run, RunState.GONE) if work.claimed_by_run else None,
+                    attempt=attempts.get(_run_key(work)),
+                )
+            ),
+        )
+        for work in unfinished
+    ]
+
+
+def _states(instance: dg.DagsterInstance, *, run_ids: Sequence[str] = (), run_keys: Sequence[str] = ()) -> dict[str, RunState]:
+    """The state of each run by its id, or by its run key: the newest where a crash made Dagster start it again."""
+    if not run_ids and not run_keys:
+        return {}
+    filters = dg.RunsFilter(run_ids=list(run_ids)) if run_ids else dg.RunsFilter(tags={RUN_KEY: list(run_keys)})
+    states: dict[str, RunState] = {}
+    for run in instance.get_runs(filters):  # newest first
+        states.setdefault(run.run_id if run_ids else run.tags[RUN_KEY], _state(instance, run))
+    return states
+
+
+def _state(instance: dg.DagsterInstance, run: dg.DagsterRun) -> RunState:
+    """The run's state; one that the daemon is going to start again, after a crash, lives on in its successor."""
+    if run.tags.get(WILL_RETRY) == "true" and run.status is dg.DagsterRunStatus.FAILURE:
+        successor = instance.get_run_by_id(run.tags.get(RETRIED_AS, ""))
+        return RunState.ALIVE if successor is None else _state(instance, successor)
+    return STATES.get(run.status, RunState.ALIVE)
+
+
+def _run_key(work: Work) -> str:
+    return f"{work.request_id}:{work.attempt}"
+
+
+def _keys(platform: Platform, work: Work) -> list[str]:
+    return [report.key for report in matching_reports(platform.catalog.reports, work.providers)]

@@ -1,0 +1,1 @@
+"""Azure SQL databases of one logical server, through Azure Resource Manager."""

@@ -1,0 +1,1 @@
+"""Microsoft Entra: discovery, signing keys, tokens for client credentials."""

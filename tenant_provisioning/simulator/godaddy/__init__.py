@@ -1,0 +1,1 @@
+"""GoDaddy: domains and their DNS records, in API versions 1 and 3."""

@@ -1,0 +1,1 @@
+"""One Azure Key Vault and its secrets: versions, soft delete, recovery, purge."""

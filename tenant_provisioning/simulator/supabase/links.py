@@ -1,0 +1,234 @@
+"""One-time links: made by an administrator or mailed by the vendor, good once, for an hour, until a newer one is made.
+
+A link is the hash of address and code; the user's row keeps the open ones. Sessions come after, in `sessions`.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from tenant_provisioning.simulator.supabase import bodies, passwords
+from tenant_provisioning.simulator.supabase.errors import (
+    AuthError,
+    email_exists,
+    invalid,
+    otp_expired,
+    user_banned,
+    user_not_found,
+    weak_password,
+)
+from tenant_provisioning.simulator.supabase.users import User, merged, rfc3339, shown, valid_email
+
+if TYPE_CHECKING:
+    from tenant_provisioning.simulator.supabase.state import SupabaseState
+
+LIFETIME = 3600  # seconds: a hosted project's default
+MAILS_PER_HOUR = 30  # RateLimitEmailSent's default
+SLOTS = {
+    "signup": ("confirmation_token",),
+    "invite": ("confirmation_token",),
+    "recovery": ("recovery_token",),
+    "magiclink": ("recovery_token",),
+    "email": ("confirmation_token", "recovery_token"),
+    "email_change": ("email_change_token_current", "email_change_token_new"),
+}
+SENT_AT = {
+    "confirmation_token": "confirmation_sent_at",
+    "recovery_token": "recovery_sent_at",
+    "email_change_token_current": "email_change_sent_at",
+    "email_change_token_new": "email_change_sent_at",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """A mail the vendor itself sent: to whom, what for, when. Never its link."""
+
+    recipient: str
+    kind: str
+    sent_at: float
+
+
+class Links:
+    """The open links of all users, found by their hash, and the mails that carried some of them."""
+
+    def __init__(self, state: "SupabaseState") -> None:
+        self._state = state
+        self._world = state.world
+        self._mails = state.world.table("supabase.mails", Mail)
+        self._open: dict[str, str] = {}
+        for user in state.users.values():
+            self.follow(None, user)
+
+    def follow(self, old: User | None, new: User | None) -> None:
+        """Keep the index right when a user changes, comes or goes."""
+        for slot in SENT_AT:
+            before, after = (getattr(user, slot) if user else "" for user in (old, new))
+            if before != after:
+                self._open.pop(before, None)
+                if after and new:
+                    self._open[after] = new.id
+
+    def mails(self) -> list[dict[str, str]]:
+        """Every mail the vendor sent itself."""
+        return [
+            {"recipient": mail.recipient, "kind": mail.kind, "sent_at": rfc3339(mail.sent_at)}
+            for mail in self._mails.values()
+        ]
+
+    def generate(self, given: bodies.GenerateLink, redirect_to: str, auth_url: str) -> dict[str, object]:
+        """The user with a new link of the wished type beside it, which replaces an older one; nothing is mailed."""
+        email = valid_email(given.email or "")
+        kind, user = given.type or "", self._state.find_by_email(email)
+        if user is None and kind in {"recovery", "email_change_current", "email_change_new"}:
+            raise user_not_found("User with this email not found")
+        password = given.password or ""
+        if user is None and kind == "magiclink":
+            kind, password = "signup", passwords.random_password(self._world.random)
+        otp = self._code()
+        token = token_hash(email, otp)
+        if kind in {"invite", "signup"}:
+            user = user or self._sign_up(kind, email, password)
+            user = self._await_confirmation(kind, user, given.data or {}, token)
+        elif user is not None and kind in {"magiclink", "recovery"}:
+            user = self._state.save(user, recovery_token=token, recovery_sent_at=self._world.now())
+        elif user is not None and kind.startswith("email_change_"):
+            token = self._await_email_change(user, kind, given.new_email or "", otp)
+            user = self._state.get_user(user.id)
+        else:
+            raise invalid(f"Invalid email action link type requested: {kind}")
+        action = "email_change" if kind.startswith("email_change") else kind
+        return {
+            **shown(user),
+            "action_link": f"{auth_url}/verify?token={token}&type={action}&redirect_to={quote(redirect_to, safe=':/')}",
+            "email_otp": otp,
+            "hashed_token": token,
+            "verification_type": kind,
+            "redirect_to": redirect_to,
+        }
+
+    def invite(self, given: bodies.Invite) -> User:
+        """The invited user, made when there was none; a mail is sent, again for one that has not confirmed."""
+        email = valid_email(given.email or "")
+        user = self._state.find_by_email(email)
+        if user is not None and user.email_confirmed_at is not None:
+            raise email_exists()
+        self._check_mail_rate()
+        user = user or self._sign_up("invite", email, "")
+        user = self._await_confirmation("invite", user, given.data or {}, token_hash(email, self._code()))
+        self._mail(email, "invite")
+        return user
+
+    def mail_email_change(self, user: User, new_email: str) -> User:
+        """The user waiting for a new address to be confirmed from the old mailbox and the new one."""
+        self._check_mail_rate()
+        otp = self._code()
+        for recipient in (user.email, new_email):
+            self._mail(recipient, "email_change")
+        return self._state.save(
+            user,
+            new_email=new_email,
+            email_change_sent_at=self._world.now(),
+            email_change_half_done=False,
+            email_change_token_current=token_hash(user.email, otp),
+            email_change_token_new=token_hash(new_email, otp),
+        )
+
+    def redeem(self, given: bodies.Verify) -> User | None:
+        """The user a link or code proves, confirmed by it; None when an e-mail change still waits for its other link.
+
+        Whatever is wrong with the link, the answer is `otp_expired`.
+        """
+        kind = given.type or ""
+        if kind not in SLOTS:
+            raise invalid("Invalid email verification type")
+        hashed = given.token_hash or token_hash(given.email or "", given.token or "")
+        wrong = "Email link is invalid or has expired" if given.token_hash else "Token has expired or is invalid"
+        user_id = self._open.get(hashed)
+        user = self._state.users.get(user_id) if user_id else None
+        slot = next((slot for slot in SLOTS[kind] if user is not None and getattr(user, slot) == hashed), None)
+        if user is None or slot is None:
+            raise otp_expired(wrong)
+        if user.is_banned(self._world.now()):
+            raise user_banned(403)
+        if self._world.now() > getattr(user, SENT_AT[slot]) + LIFETIME:
+            raise otp_expired(wrong)
+        if kind == "email_change":
+            return self._change_email(user, slot)
+        return self._confirm(user, slot)
+
+    def _confirm(self, user: User, slot: str) -> User:
+        changes: dict[str, object] = {slot: ""}
+        if user.email_confirmed_at is None:
+            changes |= {
+                "confirmation_token": "",
+                "email_confirmed_at": self._world.now(),
+                "user_metadata": merged(user.user_metadata, {"email_verified": True}),
+            }
+        return self._state.save(user, **changes)
+
+    def _change_email(self, user: User, slot: str) -> User | None:
+        if not user.email_change_half_done:
+            self._state.save(user, email_change_half_done=True, **{slot: ""})
+            return None
+        return self._state.save(
+            user, email=user.new_email, new_email="", email_change_half_done=False,
+            email_change_token_current="", email_change_token_new="",
+        )  # fmt: skip
+
+    def _sign_up(self, kind: str, email: str, password: str) -> User:
+        if kind == "signup":
+            _check_signup_password(password)
+        return self._state.new_user(self._world.new_id(), email, password)
+
+    def _await_confirmation(self, kind: str, user: User, data: Mapping[str, object], token: str) -> User:
+        if user.email_confirmed_at is not None:
+            raise email_exists()
+        now = self._world.now()
+        changes: dict[str, object] = {"confirmation_token": token, "confirmation_sent_at": now}
+        if kind == "invite":
+            changes["invited_at"] = now
+        if kind == "signup" or user.id not in self._state.users:  # an invitation leaves the data of a user that exists
+            changes["user_metadata"] = merged(user.user_metadata, data)
+        return self._state.save(user, **changes)
+
+    def _await_email_change(self, user: User, kind: str, new_email: str, otp: str) -> str:
+        wanted = valid_email(new_email)
+        other = self._state.find_by_email(wanted)
+        if other is not None and other.id != user.id:
+            raise email_exists()
+        current = kind == "email_change_current"
+        token = token_hash(user.email if current else wanted, otp)
+        slot = "email_change_token_current" if current else "email_change_token_new"
+        now = self._world.now()
+        self._state.save(
+            user, new_email=wanted, email_change_sent_at=now, email_change_half_done=False, **{slot: token}
+        )
+        return token
+
+    def _code(self) -> str:
+        return f"{self._world.random.randrange(1_000_000):06d}"
+
+    def _check_mail_rate(self) -> None:
+        recent = [mail for mail in self._mails.values()[-MAILS_PER_HOUR:] if mail.sent_at > self._world.now() - 3600]
+        if len(recent) >= MAILS_PER_HOUR:
+            raise AuthError(429, "over_email_send_rate_limit", "email rate limit exceeded")
+
+    def _mail(self, recipient: str, kind: str) -> None:
+        self._mails.put(self._world.new_id(), Mail(recipient, kind, self._world.now()))
+
+
+def token_hash(email: str, otp: str) -> str:
+    """The hash a link carries, as the server makes it."""
+    return hashlib.sha224((email.lower() + otp).encode()).hexdigest()
+
+
+def _check_signup_password(password: str) -> None:
+    if not password:
+        raise invalid("Signup requires a valid password")
+    if len(password.encode()) > passwords.MAXIMUM_BYTES:
+        raise invalid(f"Password cannot be longer than {passwords.MAXIMUM_BYTES} characters")
+    if len(password) < passwords.MINIMUM:
+        raise weak_password(passwords.MINIMUM)

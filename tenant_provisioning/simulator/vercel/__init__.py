@@ -1,0 +1,1 @@
+"""Vercel: the domains of a project and what DNS they want."""

@@ -1,0 +1,78 @@
+"""What the Fabric and the Power BI workspace share: both are one kind of object, in one name space, made through Fabric's API
+because only that takes our mark and the capacity in the same call."""
+
+from tenant_provisioning.model.artifact import Artifact, ArtifactKind
+from tenant_provisioning.model.errors import VendorRejected
+from tenant_provisioning.model.qa import Verdict, judged
+from tenant_provisioning.steps.context import StepContext, StepResult
+from tenant_provisioning.steps.ownership import Found, ensure_artifact, require_artifact
+from tenant_provisioning.vendors.fabric_records import Workspace
+
+
+async def ensure_workspace(ctx: StepContext, kind: ArtifactKind, name: str) -> Artifact:
+    """The workspace of this name exists, carries our mark and is on the capacity."""
+    fabric = ctx.vendors.fabric
+
+    async def find(row: Artifact | None) -> Found | None:
+        workspace = None
+        if row is not None and row.vendor_id is not None:
+            workspace = await fabric.find_workspace(row.vendor_id)
+        if workspace is None:
+            group = await ctx.vendors.powerbi.find_group(name)
+            workspace = None if group is None else await fabric.find_workspace(group.id)
+        return None if workspace is None else described(workspace)
+
+    async def create(row: Artifact) -> Found:
+        try:
+            workspace = await fabric.create_workspace(
+                name, capacity_id=str(ctx.settings.fabric_capacity_id), description=ctx.mark
+            )
+        except VendorRejected as refusal:
+            if refusal.code != "WorkspaceNameAlreadyExists":
+                raise
+            # Permissions become visible late: what we could not see a moment ago may be our own earlier attempt.
+            found = await find(row)
+            if found is None:
+                raise
+            return found
+        return described(workspace)
+
+    def described(workspace: Workspace) -> Found:
+        return Found(workspace.id, ours=workspace.description == ctx.mark, details={"name": name})
+
+    artifact = await ensure_artifact(ctx, kind, thing=f"the workspace “{name}”", find=find, create=create)
+    await fabric.wait_for_capacity(str(artifact.vendor_id), deadline=ctx.settings.operation_deadline)
+    return artifact
+
+
+def workspace_result(ctx: StepContext, artifact: Artifact, link: str) -> StepResult:
+    """What both workspaces report."""
+    return StepResult(
+        facts={"workspace_id": str(artifact.vendor_id), "name": artifact.details["name"],
+               "capacity_id": str(ctx.settings.fabric_capacity_id)},
+        links={"open": link},
+    )
+
+
+async def verify_workspace(ctx: StepContext, kind: ArtifactKind, check: str) -> list[Verdict]:
+    """Whether the workspace is there and sits on the capacity, active."""
+    row = await require_artifact(ctx, kind, step=kind)
+    workspace = await ctx.vendors.fabric.find_workspace(str(row.vendor_id))
+    capacity = str(ctx.settings.fabric_capacity_id)
+    if workspace is None:
+        found = "no such workspace"
+    else:
+        found = f"capacity {workspace.capacity_id}, assignment {workspace.capacity_progress}"
+    return [
+        judged(
+            check, expected=f"capacity {capacity}, assignment Completed", found=found,
+            reason="The workspace is not on the platform's capacity. Check in Fabric that the capacity is running and the "
+            "workspace is assigned to it, then run this step again.",
+        )
+    ]
+
+
+async def remove_workspace(ctx: StepContext, artifact: Artifact) -> None:
+    """The workspace and everything in it is gone."""
+    if artifact.vendor_id is not None:
+        await ctx.vendors.fabric.delete_workspace(artifact.vendor_id)

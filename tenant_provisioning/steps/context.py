@@ -1,0 +1,160 @@
+"""What every step is given: the organization, the form, the settings, the database and the vendors' clients.
+
+A context lives within one step: Dagster runs each async op in an event loop of its own, and connections belong to their loop.
+"""
+
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TypedDict
+
+from tenant_provisioning.model.errors import NoSuchTenant
+from tenant_provisioning.model.naming import host_name, owner_mark
+from tenant_provisioning.model.tenant import OnboardingForm, Organization
+from tenant_provisioning.settings import Settings
+from tenant_provisioning.store import organizations, requests
+from tenant_provisioning.store.database import Database, open_database
+from tenant_provisioning.store.vault import Vault
+from tenant_provisioning.vendors._http import trust
+from tenant_provisioning.vendors.dns import Resolver
+from tenant_provisioning.vendors.fabric import Fabric
+from tenant_provisioning.vendors.godaddy import GoDaddy
+from tenant_provisioning.vendors.mail import Mailer
+from tenant_provisioning.vendors.microsoft import EntraTokens
+from tenant_provisioning.vendors.powerbi import PowerBI
+from tenant_provisioning.vendors.supabase import SupabaseAuth
+from tenant_provisioning.vendors.vercel import Vercel
+
+
+@dataclass(frozen=True)
+class Vendors:
+    """The clients of every vendor, open for the length of one step."""
+
+    fabric: Fabric
+    powerbi: PowerBI
+    godaddy: GoDaddy
+    vercel: Vercel
+    supabase: SupabaseAuth
+    resolver: Resolver
+    mailer: Mailer
+
+
+@dataclass(frozen=True)
+class StepContext:
+    """Everything one step of one tenant needs. `run_id` names who is at work, in the ledger and the audit log."""
+
+    organization: Organization
+    form: OnboardingForm
+    settings: Settings
+    db: Database
+    vault: Vault
+    vendors: Vendors
+    run_id: str
+
+    @property
+    def host(self) -> str:
+        """The tenant's address, such as acme.yourplatform.com."""
+        return host_name(self.organization.subdomain, self.organization.domain)
+
+    @property
+    def mark(self) -> str:
+        """Our owner mark for this organization."""
+        return owner_mark(self.organization.id)
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What a step reports: facts and links that open the thing at the vendor. No secret and no personal data."""
+
+    facts: Mapping[str, str | int | float] = field(default_factory=dict)
+    links: Mapping[str, str] = field(default_factory=dict)
+
+
+@asynccontextmanager
+async def open_context(settings: Settings, subdomain: str, run_id: str) -> AsyncIterator[StepContext]:
+    """The context of one step for the tenant with this subdomain.
+
+    Raises NoSuchTenant when no onboarding request made this tenant, SetupError when a setting is unusable.
+    """
+    async with open_database(settings.database_url.get_secret_value()) as db:
+        organization = await organizations.find_by_subdomain(db, subdomain)
+        if organization is None:
+            raise NoSuchTenant(
+                f"no onboarding request names the subdomain “{subdomain}”: a tenant begins with a request, "
+                "so submit one in the portal or with `tenant-provisioning onboard FILE.json`"
+            )
+        form = await requests.get_form(db, organization.id)
+        async with open_vendors(settings) as vendors:
+            vault = Vault(settings.secrets_key.get_secret_value())
+            yield StepContext(organization, form, settings, db, vault, vendors, run_id)
+
+
+@asynccontextmanager
+async def open_vendors(settings: Settings) -> AsyncIterator[Vendors]:
+    """The clients of every vendor as the settings describe them. Opening sends nothing: each connects at its first call."""
+    tls = trust(settings.tls_ca_file)
+    calls: Calls = {"verify": tls, "timeout": settings.call_timeout, "attempts": settings.call_attempts}
+    tokens = _tokens(settings)
+    async with AsyncExitStack() as stack:
+        yield Vendors(
+            fabric=await stack.enter_async_context(Fabric(settings.fabric_api_url, tokens, **calls)),
+            powerbi=await stack.enter_async_context(PowerBI(settings.powerbi_api_url, tokens, **calls)),
+            godaddy=await stack.enter_async_context(
+                GoDaddy(
+                    settings.godaddy_api_url,
+                    settings.godaddy_api_key.get_secret_value(),
+                    settings.godaddy_api_secret.get_secret_value(),
+                    **calls,
+                )
+            ),
+            vercel=await stack.enter_async_context(
+                Vercel(
+                    settings.vercel_api_url,
+                    settings.vercel_token.get_secret_value(),
+                    team_id=settings.vercel_team_id,
+                    **calls,
+                )
+            ),
+            supabase=await stack.enter_async_context(
+                SupabaseAuth(
+                    settings.supabase_url,
+                    settings.supabase_service_role_key.get_secret_value(),
+                    settings.supabase_anon_key.get_secret_value(),
+                    **calls,
+                )
+            ),
+            resolver=Resolver(settings.nameservers),
+            mailer=Mailer(
+                settings.smtp_host,
+                settings.smtp_port,
+                sender=settings.mail_from,
+                username=settings.smtp_username,
+                password=settings.smtp_password.get_secret_value(),
+                starttls=settings.smtp_starttls,
+                tls=tls,
+            ),
+        )
+
+
+class Calls(TypedDict):
+    """How every vendor is called."""
+
+    verify: ssl.SSLContext
+    timeout: float
+    attempts: int
+
+
+@lru_cache(maxsize=8)
+def _tokens(settings: Settings) -> EntraTokens:
+    """One keeper of tokens a process: every step of a run shares them, whichever event loop it has."""
+    return EntraTokens(
+        settings.entra_authority_url,
+        settings.entra_tenant_id,
+        settings.entra_client_id,
+        secret=settings.entra_client_secret.get_secret_value() if settings.entra_client_secret else None,
+        certificate=settings.entra_client_certificate_path,
+        ca_file=settings.tls_ca_file,
+        timeout=settings.call_timeout,
+    )

@@ -1,0 +1,46 @@
+"""What became of a run, in words a super admin understands, and what is left to do."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from tenant_provisioning.model.plan import REPORT_PREFIX, STEPS, planned_steps
+from tenant_provisioning.model.qa import Outcome
+from tenant_provisioning.store import progress, qa_results
+from tenant_provisioning.store.database import Database
+
+TITLES = {step.name: step.title for step in STEPS}
+CHECKED_BY = {check: step.name for step in STEPS for check in step.checks}
+
+
+async def explain_failure(db: Database, organization_id: UUID, run_id: str, titles: dict[str, str]) -> str:
+    """Why this run did not get the organization there. `titles` maps a template key to its report's title."""
+    steps = await progress.list_steps(db, organization_id)
+    failed = [step for step in steps if step.run_id == run_id and step.state == "failed"]
+    reports = [step for step in failed if step.step.startswith(REPORT_PREFIX)]
+    told = [f"{TITLES[step.step]}: {step.reason}" for step in failed if step.step in TITLES and not (reports and step.step == "deployed_reports")]
+    if reports:
+        matching = sum(step.step.startswith(REPORT_PREFIX) for step in steps)
+        named = "; ".join(f"“{titles.get(step.step.removeprefix(REPORT_PREFIX), step.step)}”: {step.reason}" for step in reports)
+        told.append(f"{len(reports)} of {matching} reports could not be deployed: {named}")
+    verdicts = await qa_results.latest_verdicts(db, organization_id)
+    told += [f"{result.verdict.reason}" for result in verdicts if result.run_id == run_id and result.blocking and not result.verdict.passed]
+    return " ".join(_sentence(text) for text in told) or (
+        "The run ended before it could say why, for instance because its process was stopped. Nothing is lost: try again."
+    )
+
+
+async def remaining_steps(db: Database, organization_id: UUID, template_keys: Sequence[str]) -> tuple[str, ...]:
+    """The steps still to do, in order: those not done, and those whose blocking check has not passed.
+
+    Never empty: the organization's record, which moves it on, is always among them.
+    """
+    planned = planned_steps(template_keys)
+    unfinished = set(await progress.unfinished_steps(db, organization_id, planned))
+    verdicts = await qa_results.latest_verdicts(db, organization_id)
+    doubtful = {result.step for result in verdicts if result.blocking and result.verdict.outcome is not Outcome.PASSED}
+    left = unfinished | doubtful | {"organization_record"}
+    return tuple(step for step in planned if step in left)
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "!", "?")) else text + "."

@@ -1,0 +1,26 @@
+"""The workspace that holds the tenant's dataset and reports. Its name differs from the data workspace's: they share one name space."""
+
+from tenant_provisioning.model.artifact import Artifact, ArtifactKind
+from tenant_provisioning.model.naming import powerbi_workspace_name
+from tenant_provisioning.model.qa import Verdict
+from tenant_provisioning.steps._workspace import ensure_workspace, remove_workspace, verify_workspace, workspace_result
+from tenant_provisioning.steps.context import StepContext, StepResult
+
+KIND = ArtifactKind.POWERBI_WORKSPACE
+
+
+async def ensure(ctx: StepContext) -> StepResult:
+    """The reports workspace exists, is ours and is on the capacity."""
+    name = powerbi_workspace_name(ctx.organization.name, ctx.organization.subdomain)
+    artifact = await ensure_workspace(ctx, KIND, name)
+    return workspace_result(ctx, artifact, f"{ctx.settings.powerbi_app_url}/groups/{artifact.vendor_id}")
+
+
+async def verify(ctx: StepContext) -> list[Verdict]:
+    """Whether the reports workspace is on the capacity and active."""
+    return await verify_workspace(ctx, KIND, "reports_workspace_is_on_capacity")
+
+
+async def remove(ctx: StepContext, artifact: Artifact) -> None:
+    """The reports workspace is gone, with dataset and reports."""
+    await remove_workspace(ctx, artifact)

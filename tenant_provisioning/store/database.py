@@ -1,0 +1,100 @@
+"""The connection to the platform database: the pool, and transactions that say who acts. What is asked lives in the modules beside.
+
+Connections do not autocommit. `async with db.connection()` is one transaction: it commits at the end of the block and rolls back
+when the block raises. Rows arrive as dicts, and each module turns them into its own dataclasses.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, TypeAlias
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import AsyncConnectionPool
+
+from tenant_provisioning.model.errors import SetupError
+
+Connection: TypeAlias = AsyncConnection[DictRow]
+Database: TypeAlias = AsyncConnectionPool[Connection]
+
+CONNECT_SECONDS = 10
+# What libpq says, and what it means to the person who set DATABASE_URL. Its own text is not repeated: it can hold parts of the URL.
+REASONS = {
+    "password authentication failed": "the user or the password is wrong",
+    "does not exist": "the database or the user does not exist",
+    "refused": "nothing answers at this address",
+    "resolve host": "the host name is not known",
+    "translate host": "the host name is not known",
+    "timeout": "no answer in time",
+    "too many": "the server has no connection left",
+    "starting up": "the server is still starting",
+}
+
+
+@asynccontextmanager
+async def open_database(url: str, *, max_size: int = 4) -> AsyncIterator[Database]:
+    """A pool of at most `max_size` connections, closed at the end; SetupError when the database cannot be reached."""
+    # one plain attempt first: the pool would go on trying for its whole timeout
+    await (await connect(url)).close()
+    pool: Database = AsyncConnectionPool(
+        url,
+        kwargs=_options(),
+        min_size=1,
+        max_size=max_size,
+        open=False,
+        timeout=30,
+        # a connection that a restart of the server has ended is replaced instead of handed out
+        check=AsyncConnectionPool.check_connection,
+        name="platform",
+    )
+    async with pool:
+        yield pool
+
+
+async def connect(url: str, *, autocommit: bool = False) -> Connection:
+    """One connection outside a pool, to be closed by the caller; SetupError when the database cannot be reached."""
+    try:
+        return await AsyncConnection.connect(url, autocommit=autocommit, **_options())
+    except psycopg.OperationalError as failure:
+        raise SetupError(
+            f"the platform database ({_address(url)}) cannot be reached: {_reason(failure)}. Check DATABASE_URL."
+        ) from None
+    except psycopg.ProgrammingError:
+        raise SetupError(
+            "DATABASE_URL is not a PostgreSQL address such as postgresql://user:password@host:5432/database."
+        ) from None
+
+
+@asynccontextmanager
+async def acting(db: Database, actor: str, reason: str = "") -> AsyncIterator[Connection]:
+    """A transaction whose changes the audit log ascribes to `actor`, for `reason`."""
+    async with db.connection() as connection, connection.transaction():
+        await connection.execute(
+            "select set_config('app.actor', %s, true), set_config('app.reason', %s, true)", (actor, reason)
+        )
+        yield connection
+
+
+def _options() -> dict[str, Any]:
+    return {
+        "row_factory": dict_row,
+        "connect_timeout": CONNECT_SECONDS,
+        "application_name": "tenant-provisioning",
+        # Supabase's pooler may hand each transaction another server connection, which knows no prepared statement of ours
+        "prepare_threshold": None,
+    }
+
+
+def _address(url: str) -> str:
+    parts = conninfo_to_dict(url)
+    if any("@" in str(part) for name, part in parts.items() if name != "password"):
+        # a password with an unescaped @ or / has spilt into the other parts
+        return "the address cannot be told apart from the password: write @ as %40 and / as %2F"
+    return f"{parts.get('host', 'localhost')}:{parts.get('port', 5432)}"
+
+
+def _reason(failure: psycopg.OperationalError) -> str:
+    told = str(failure).lower()
+    return next((meaning for sign, meaning in REASONS.items() if sign in told), "the connection could not be made")

@@ -1,0 +1,86 @@
+"""Live progress: which step of an organization runs, is done or has failed. Which steps there are is `model.plan`.
+
+Every change notifies the channel `provisioning` with the organization's id.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from tenant_provisioning.model.errors import ProvisioningError
+from tenant_provisioning.store.database import Database
+
+CHANNEL = "provisioning"
+
+
+class StepState(StrEnum):
+    """`provisioning_steps.state`; a step that has not begun has no row."""
+
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class StepProgress:
+    """How far a step is. `attempt` counts how often it was started; `reason` says why it failed, and is empty otherwise."""
+
+    step: str
+    state: StepState
+    run_id: str
+    attempt: int
+    started_at: datetime
+    finished_at: datetime | None
+    reason: str
+
+
+async def start_step(db: Database, organization_id: UUID, step: str, *, run_id: str) -> None:
+    """The step is running, once more if it was before."""
+    async with db.connection() as connection:
+        await connection.execute(
+            """insert into provisioning_steps as progress (organization_id, step, state, run_id) values (%s, %s, 'running', %s)
+               on conflict (organization_id, step) do update set
+                 state = 'running', run_id = excluded.run_id, attempt = progress.attempt + 1,
+                 started_at = now(), finished_at = null, reason = ''""",
+            (organization_id, step, run_id),
+        )
+
+
+async def finish_step(db: Database, organization_id: UUID, step: str) -> None:
+    """The step is done; ProvisioningError when it was never started."""
+    await _end(db, organization_id, step, StepState.DONE, "")
+
+
+async def fail_step(db: Database, organization_id: UUID, step: str, reason: str) -> None:
+    """The step has failed for `reason`, a sentence for a super admin; ProvisioningError when it was never started."""
+    await _end(db, organization_id, step, StepState.FAILED, reason)
+
+
+async def list_steps(db: Database, organization_id: UUID) -> list[StepProgress]:
+    """The steps that were started, in the order of their last start."""
+    async with db.connection() as connection:
+        rows = await connection.execute(
+            """select step, state, run_id, attempt, started_at, finished_at, reason from provisioning_steps
+               where organization_id = %s order by started_at, step""",
+            (organization_id,),
+        )
+        return [StepProgress(**(row | {"state": StepState(row["state"])})) async for row in rows]
+
+
+async def unfinished_steps(db: Database, organization_id: UUID, planned: Sequence[str]) -> list[str]:
+    """Those of the planned steps that are not done, in the order of the plan."""
+    done = {progress.step for progress in await list_steps(db, organization_id) if progress.state is StepState.DONE}
+    return [step for step in planned if step not in done]
+
+
+async def _end(db: Database, organization_id: UUID, step: str, state: StepState, reason: str) -> None:
+    async with db.connection() as connection:
+        updated = await connection.execute(
+            """update provisioning_steps set state = %s, reason = %s, finished_at = now()
+               where organization_id = %s and step = %s""",
+            (state, reason, organization_id, step),
+        )
+        if updated.rowcount == 0:
+            raise ProvisioningError(f"the step {step} of organization {organization_id} was never started")

@@ -1,0 +1,176 @@
+"""Onboarding requests: the only way a tenant begins. What makes a form valid is `model.tenant`."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from tenant_provisioning.model.catalog import CATEGORIES
+from tenant_provisioning.model.errors import ProvisioningError, RequestInvalid
+from tenant_provisioning.model.lifecycle import DeploymentStatus
+from tenant_provisioning.model.tenant import DataStoreKind, OnboardingForm, Organization, SuperUser, validate_form
+from tenant_provisioning.store.catalog import read_providers
+from tenant_provisioning.store.database import Connection, Database, acting
+from tenant_provisioning.store.organizations import organization_of
+
+
+@dataclass(frozen=True)
+class Work:
+    """An organization that is not finished, as the onboarding sensor needs it. `attempt` counts from 1."""
+
+    request_id: UUID
+    organization_id: UUID
+    subdomain: str
+    attempt: int
+    status: DeploymentStatus
+    claimed_by_run: str | None
+    providers: Mapping[str, str]
+
+
+async def submit(db: Database, raw: Any, *, requested_by: str, default_domain: str) -> Organization:
+    """The new organization, or RequestInvalid with every mistake by field and no row written.
+
+    Organization, request and subscription come into being together; the database writes the audit log's first row.
+    """
+    async with acting(db, requested_by) as connection:
+        # one at a time, so that two forms at once cannot both claim a name or an email
+        await connection.execute("select pg_advisory_xact_lock(hashtext('tenant_provisioning.submit'))")
+        form = validate_form(
+            raw,
+            providers=await read_providers(connection),
+            taken_subdomains=await _taken_subdomains(connection),
+            taken_emails=await _taken_emails(connection),
+            default_domain=default_domain,
+        )
+        try:
+            organization = await _insert_organization(connection, form)
+        except psycopg.errors.UniqueViolation:
+            # only by somebody who does not come through here
+            raise RequestInvalid(
+                {"subdomain": [f"“{form.subdomain}” has just been taken by another organization. Choose another."]}
+            ) from None
+        await connection.execute(
+            "insert into onboarding_requests (organization_id, form, requested_by) values (%s, %s, %s)",
+            (organization.id, Jsonb(_to_json(form)), requested_by),
+        )
+        await connection.execute(
+            "insert into subscriptions (organization_id, plan, status) values (%s, 'standard', 'pending')",
+            (organization.id,),
+        )
+        return organization
+
+
+async def get_form(db: Database, organization_id: UUID) -> OnboardingForm:
+    """The form with which the organization began; ProvisioningError when it has none."""
+    async with db.connection() as connection:
+        rows = await connection.execute(
+            "select form from onboarding_requests where organization_id = %s", (organization_id,)
+        )
+        row = await rows.fetchone()
+    if row is None:
+        raise _no_request(organization_id)
+    return _from_json(row["form"])
+
+
+async def next_attempt(db: Database, organization_id: UUID, *, actor: str, reason: str) -> int:
+    """The number of the attempt that this asks for, 2 being the first repetition; it is audited."""
+    async with acting(db, actor, reason) as connection:
+        rows = await connection.execute(
+            "update onboarding_requests set attempt = attempt + 1 where organization_id = %s returning attempt",
+            (organization_id,),
+        )
+        row = await rows.fetchone()
+        if row is None:
+            raise _no_request(organization_id)
+        await connection.execute(
+            "insert into audit_log (organization_id, actor, action, reason, details) values (%s, %s, 'attempt_requested', %s, %s)",
+            (organization_id, actor, reason, Jsonb({"attempt": row["attempt"]})),
+        )
+        return int(row["attempt"])
+
+
+async def list_work(db: Database) -> list[Work]:
+    """Organizations that are requested, provisioning or failed, oldest first."""
+    async with db.connection() as connection:
+        # the statuses as literals: only so does the planner see that the partial index fits
+        rows = await connection.execute(
+            """select request.id as request_id, organization.id as organization_id, subdomain, attempt, deployment_status,
+                      claimed_by_run, lms, english_maths, crm, hr
+               from organizations organization join onboarding_requests request on request.organization_id = organization.id
+               where deployment_status in ('requested', 'provisioning', 'failed')
+               order by organization.created_at, organization.id"""
+        )
+        return [
+            Work(
+                request_id=row["request_id"],
+                organization_id=row["organization_id"],
+                subdomain=row["subdomain"],
+                attempt=row["attempt"],
+                status=DeploymentStatus(row["deployment_status"]),
+                claimed_by_run=row["claimed_by_run"],
+                providers={category: row[category] for category in CATEGORIES if row[category] is not None},
+            )
+            async for row in rows
+        ]
+
+
+def _no_request(organization_id: UUID) -> ProvisioningError:
+    return ProvisioningError(f"organization {organization_id} has no onboarding request")
+
+
+async def _taken_subdomains(connection: Connection) -> set[str]:
+    rows = await connection.execute("select subdomain from organizations where deployment_status <> 'rolled_back'")
+    return {row["subdomain"] async for row in rows}
+
+
+async def _taken_emails(connection: Connection) -> set[str]:
+    """Those of people who exist, and of people whom a form has named and who do not exist yet."""
+    rows = await connection.execute(
+        """select email from users join organizations on organizations.id = users.organization_id
+           where deployment_status <> 'rolled_back'
+           union
+           select person ->> 'email' from onboarding_requests request
+           join organizations on organizations.id = request.organization_id
+           cross join jsonb_array_elements(request.form -> 'super_users') person
+           where deployment_status <> 'rolled_back'"""
+    )
+    return {row["email"] async for row in rows}
+
+
+async def _insert_organization(connection: Connection, form: OnboardingForm) -> Organization:
+    rows = await connection.execute(
+        """insert into organizations (name, subdomain, domain, lms, english_maths, crm, hr, data_store_kind)
+           values (%s, %s, %s, %s, %s, %s, %s, %s) returning *""",
+        (
+            form.name, form.subdomain, form.domain, *(form.providers.get(category) for category in CATEGORIES), form.data_store,
+        ),
+    )  # fmt: skip
+    row = await rows.fetchone()
+    assert row is not None  # noqa: S101 - returning always returns
+    return organization_of(row)
+
+
+def _to_json(form: OnboardingForm) -> dict[str, Any]:
+    # the shape in which it was submitted, so that it can be shown and checked again
+    return {
+        "name": form.name,
+        "subdomain": form.subdomain,
+        "domain": form.domain,
+        **form.providers,
+        "data_store": form.data_store,
+        "super_users": [asdict(person) for person in form.super_users],
+    }
+
+
+def _from_json(form: Mapping[str, Any]) -> OnboardingForm:
+    return OnboardingForm(
+        name=form["name"],
+        subdomain=form["subdomain"],
+        domain=form["domain"],
+        providers={category: form[category] for category in CATEGORIES if category in form},
+        data_store=DataStoreKind(form["data_store"]),
+        super_users=tuple(SuperUser(**person) for person in form["super_users"]),
+    )

@@ -1,0 +1,148 @@
+"""Microsoft Fabric: the client as a whole, with capacities, workspaces and connections.
+
+Items and their definitions are in `fabric_items`, lakehouses in `fabric_lakehouses`. Workspaces cannot be looked up by
+name here; Power BI, which shares them, can (`PowerBI.find_group`). Reports, refreshes and queries are Power BI's too.
+How operations are waited for is in `fabric_operations`, how answers read in `fabric_records`.
+"""
+
+import ssl
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from tenant_provisioning.model.errors import VendorRejected
+from tenant_provisioning.vendors._http import Pending, VendorHttp
+from tenant_provisioning.vendors.fabric_lakehouses import FabricLakehouses
+from tenant_provisioning.vendors.fabric_operations import GONE, VENDOR
+from tenant_provisioning.vendors.fabric_records import Capacity, Connection, ServicePrincipal, Workspace
+from tenant_provisioning.vendors.microsoft import FABRIC_SCOPE, EntraTokens
+
+
+class Fabric(FabricLakehouses):
+    """The Fabric REST API as one service principal; open it and close it within one event loop."""
+
+    def __init__(
+        self,
+        base_url: str,
+        tokens: EntraTokens,
+        *,
+        verify: ssl.SSLContext | bool = True,
+        timeout: float = 30,
+        attempts: int = 6,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        super().__init__(
+            VendorHttp(
+                VENDOR,
+                base_url,
+                auth=tokens.auth(FABRIC_SCOPE),
+                verify=verify,
+                timeout=timeout,
+                attempts=attempts,
+                hosts=(".analysis.windows.net", ".fabric.microsoft.com"),
+                transport=transport,
+                transient=_passes,
+            )
+        )
+
+    async def __aenter__(self) -> Self:
+        await self._http.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._http.__aexit__(kind, error, trace)
+
+    async def get_capacity(self, capacity_id: str) -> Capacity:
+        """The capacity; VendorRejected where the service principal may not see it."""
+        return await self._get("get capacity", f"/capacities/{capacity_id}", Capacity.read)
+
+    async def create_workspace(self, name: str, *, capacity_id: str, description: str = "") -> Workspace:
+        """A new workspace on the capacity; a name taken in the Entra tenant is WorkspaceNameAlreadyExists."""
+        asked = {"displayName": name, "description": description, "capacityId": capacity_id}
+        response = await self._http.call("create workspace", "POST", "/workspaces", json=asked, ok=(201,))
+        return self._http.read("create workspace", response, Workspace.read)
+
+    async def get_workspace(self, workspace_id: str) -> Workspace:
+        """The workspace, with the progress of its assignment to a capacity."""
+        return await self._get("get workspace", f"/workspaces/{workspace_id}", Workspace.read)
+
+    async def find_workspace(self, workspace_id: str) -> Workspace | None:
+        """The workspace with this id, or None where there is none that we may see."""
+        return await self._find("get workspace", f"/workspaces/{workspace_id}", Workspace.read)
+
+    async def list_workspaces(self) -> tuple[Workspace, ...]:
+        """Every workspace the service principal can see, all pages; the API has no filter by name."""
+        return await self._pages("list workspaces", "/workspaces", Workspace.read)
+
+    async def wait_for_capacity(self, workspace_id: str, *, deadline: float) -> Workspace:
+        """The workspace once it is on its capacity; VendorRejected when the assignment failed."""
+
+        async def check() -> Workspace | Pending:
+            found = await self.get_workspace(workspace_id)
+            if found.capacity_progress == "Failed":
+                raise VendorRejected(
+                    VENDOR, "assign workspace to capacity", "the workspace could not be put on its capacity"
+                )
+            arrived = found.capacity_progress == "Completed" and found.capacity_id
+            return found if arrived else Pending(found.capacity_progress or "")
+
+        return await self._http.poll("assign workspace to capacity", check, deadline=deadline)
+
+    async def delete_workspace(self, workspace_id: str) -> None:
+        """The workspace and all items in it are gone; connections are not, they belong to the Entra tenant."""
+        await self._http.delete("delete workspace", f"/workspaces/{workspace_id}", gone=GONE)
+
+    async def create_connection(
+        self, name: str, *, server: str, database: str, credentials: ServicePrincipal
+    ) -> Connection:
+        """A new shareable connection to a SQL endpoint, signing in with `credentials`; `name` takes 200 characters."""
+        asked = {
+            "connectivityType": "ShareableCloud",
+            "displayName": name,
+            "privacyLevel": "Organizational",
+            "connectionDetails": {
+                "type": "SQL",
+                "creationMethod": "SQL",
+                "parameters": [
+                    {"dataType": "Text", "name": "server", "value": server},
+                    {"dataType": "Text", "name": "database", "value": database},
+                ],
+            },
+            "credentialDetails": {
+                "singleSignOnType": "None",
+                "connectionEncryption": "Encrypted",
+                "skipTestConnection": False,
+                "credentials": {
+                    "credentialType": "ServicePrincipal",
+                    "tenantId": credentials.tenant_id,
+                    "servicePrincipalClientId": credentials.client_id,
+                    "servicePrincipalSecret": credentials.secret,
+                },
+            },
+        }
+        response = await self._http.call("create connection", "POST", "/connections", json=asked, ok=(201,))
+        return self._http.read("create connection", response, Connection.read)
+
+    async def list_connections(self) -> tuple[Connection, ...]:
+        """Every connection the service principal may use, all pages."""
+        return await self._pages("list connections", "/connections", Connection.read)
+
+    async def find_connection(self, connection_id: str) -> Connection | None:
+        """The connection with this id, or None where there is none that we may use."""
+        return await self._find("get connection", f"/connections/{connection_id}", Connection.read)
+
+    async def find_connection_by_name(self, name: str) -> Connection | None:
+        """The connection of exactly this name; the API has no filter."""
+        return next((found for found in await self.list_connections() if found.name == name), None)
+
+    async def delete_connection(self, connection_id: str) -> None:
+        """The connection is gone."""
+        await self._http.delete("delete connection", f"/connections/{connection_id}", gone=("ConnectionNotFound",))
+
+
+def _passes(_status: int, code: str | None) -> bool:
+    """A name stays reserved for some minutes after its item was deleted, and is free then."""
+    return code == "ItemDisplayNameNotAvailableYet"

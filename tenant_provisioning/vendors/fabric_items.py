@@ -1,0 +1,106 @@
+"""The items of a Fabric workspace: listing, definitions, semantic models. Lakehouses are in `fabric_lakehouses`."""
+
+from collections.abc import Collection
+from typing import Any
+
+import httpx
+
+from tenant_provisioning.model.errors import VendorUnavailable
+from tenant_provisioning.vendors.fabric_operations import GONE, VENDOR, FabricOperations, OnOperation
+from tenant_provisioning.vendors.fabric_records import DefinitionPart, Item
+
+
+
+class FabricItems(FabricOperations):
+    """What can be asked about any item, and what a semantic model (Power BI says dataset) needs."""
+
+    async def list_items(self, workspace_id: str, item_type: str | None = None) -> tuple[Item, ...]:
+        """The workspace's items, all pages, of one type (Lakehouse, SemanticModel, …) or of all."""
+        asked = {"type": item_type} if item_type else None
+        return await self._pages("list items", f"/workspaces/{workspace_id}/items", Item.read, asked)
+
+    async def find_item(self, workspace_id: str, item_type: str, name: str) -> Item | None:
+        """The item of this type and exactly this name; the API has no filter by name."""
+        return next((item for item in await self.list_items(workspace_id, item_type) if item.name == name), None)
+
+    async def get_definition(
+        self, workspace_id: str, item_id: str, *, deadline: float, definition_format: str | None = None
+    ) -> tuple[DefinitionPart, ...]:
+        """The files an item is defined by; a semantic model's are TMDL unless `definition_format` says otherwise."""
+        path = f"/workspaces/{workspace_id}/items/{item_id}/getDefinition"
+        asked = {"format": definition_format} if definition_format else None
+        response = await self._http.call("get definition", "POST", path, params=asked, ok=(200, 202), idempotent=True)
+        parts = await self._outcome("get definition", response, _parts, deadline=deadline)
+        if parts is None:
+            raise VendorUnavailable(VENDOR, "get definition", "the operation succeeded without a definition")
+        return parts
+
+    async def delete_item(self, workspace_id: str, item_id: str) -> None:
+        """The item is gone (kept by Fabric for a while, as the default is)."""
+        await self._http.delete("delete item", f"/workspaces/{workspace_id}/items/{item_id}", gone=GONE)
+
+    async def create_semantic_model(
+        self,
+        workspace_id: str,
+        name: str,
+        parts: Collection[DefinitionPart],
+        *,
+        description: str = "",
+        deadline: float,
+        on_operation: OnOperation | None = None,
+    ) -> Item:
+        """A new semantic model (dataset) from its definition; `description` takes 256 characters."""
+        asked = {
+            "displayName": name,
+            "description": description,
+            "definition": {"parts": [part.told() for part in parts]},
+        }
+        response = await self._http.call(
+            "create semantic model", "POST", f"/workspaces/{workspace_id}/semanticModels", json=asked, ok=(201, 202)
+        )
+        made = await self._created(
+            "create semantic model",
+            response,
+            (workspace_id, "SemanticModel", name),
+            deadline=deadline,
+            on_operation=on_operation,
+        )
+        return Item(made, "SemanticModel", name, description, workspace_id)
+
+    async def bind_connection(
+        self, workspace_id: str, semantic_model_id: str, connection_id: str, *, server: str, database: str
+    ) -> None:
+        """The semantic model, which must be ours, reads its source (`server`, `database`) through the connection."""
+        binding = {
+            "id": connection_id,
+            "connectivityType": "ShareableCloud",
+            "connectionDetails": {"type": "SQL", "path": f"{server};{database}"},
+        }
+        path = f"/workspaces/{workspace_id}/semanticModels/{semantic_model_id}/bindConnection"
+        await self._http.call(
+            "bind connection", "POST", path, json={"connectionBinding": binding}, ok=(200,), idempotent=True
+        )
+
+    async def _created(
+        self,
+        operation: str,
+        response: httpx.Response,
+        item: tuple[str, str, str],
+        *,
+        deadline: float,
+        on_operation: OnOperation | None,
+    ) -> str:
+        """The new item's id; `item` (workspace, type, name) is looked up where the operation does not tell it."""
+        made = await self._outcome(
+            operation, response, lambda body: str(body["id"]), deadline=deadline, on_operation=on_operation
+        )
+        if made is not None:
+            return made
+        found = await self.find_item(*item)
+        if found is None:
+            raise VendorUnavailable(VENDOR, operation, f"the operation succeeded, but {item[-1]} is not there yet")
+        return found.id
+
+
+def _parts(body: Any) -> tuple[DefinitionPart, ...]:
+    return tuple(DefinitionPart.read(part) for part in body["definition"]["parts"])

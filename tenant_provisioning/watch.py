@@ -1,0 +1,114 @@
+"""Following tenants from a terminal: what the rows say, shown as it changes. The rendering is `terminal`."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+
+from tenant_provisioning.catalog.manifest import load_catalog
+from tenant_provisioning.model.catalog import TemplateReport, matching_reports
+from tenant_provisioning.model.errors import LifecycleError, NoSuchTenant
+from tenant_provisioning.model.lifecycle import DeploymentStatus
+from tenant_provisioning.settings import Settings
+from tenant_provisioning.store import artifacts, organizations, progress, qa_results, requests
+from tenant_provisioning.store.database import Database, open_database
+from tenant_provisioning.terminal import TenantView, organizations_table, plain_changes, progress_lines, qa_board
+
+UNDERWAY = (DeploymentStatus.REQUESTED, DeploymentStatus.PROVISIONING, DeploymentStatus.ROLLING_BACK)
+LOOK_EVERY = 0.25  # seconds between looks at the rows
+
+
+async def view(db: Database, tenant: str, templates: tuple[TemplateReport, ...]) -> TenantView:
+    """What the rows say about this tenant now; NoSuchTenant when nobody onboarded it."""
+    organization = await organizations.find_by_subdomain(db, tenant)
+    if organization is None:
+        raise NoSuchTenant(f"there is no tenant “{tenant}”; `tenant-provisioning status` lists all")
+    steps = await progress.list_steps(db, organization.id)
+    results = await qa_results.latest_verdicts(db, organization.id)
+    return TenantView(organization, steps, results, len(matching_reports(templates, organization.providers)))
+
+
+async def views(db: Database, tenant: str, templates: tuple[TemplateReport, ...]) -> AsyncIterator[TenantView]:
+    """The tenant as it changes, the first look at once, until it waits for a person."""
+    while True:
+        now = await view(db, tenant, templates)
+        yield now
+        if now.organization.status not in UNDERWAY:
+            return
+        await asyncio.sleep(LOOK_EVERY)
+
+
+async def follow(settings: Settings, tenant: str) -> TenantView:
+    """The tenant's last view, after its progress has been shown on standard error: live in a terminal, line by line elsewhere."""
+    console = Console(stderr=True)
+    templates = load_catalog(settings.catalog_path).reports
+    last: TenantView | None = None
+    async with open_database(settings.database_url.get_secret_value()) as db:
+        if not console.is_terminal:
+            async for now in views(db, tenant, templates):
+                for line in plain_changes(last, now):
+                    console.print(line, highlight=False, markup=False, soft_wrap=True)
+                last = now
+        else:
+            with Live(console=console, refresh_per_second=12) as live:
+                async for now in views(db, tenant, templates):
+                    live.update(progress_lines(now))
+                    last = now
+    assert last is not None  # noqa: S101  views always yields once
+    return last
+
+
+async def show_all(settings: Settings, *, as_json: bool) -> None:
+    """Every organization, on standard output."""
+    async with open_database(settings.database_url.get_secret_value()) as db:
+        rows = await organizations.list_organizations(db)
+    if as_json:
+        keys = ("subdomain", "name", "status", "status_reason")
+        print(json.dumps([{"organization": str(row.id), **{key: getattr(row, key) for key in keys}} for row in rows]))  # noqa: T201
+    elif rows:
+        Console().print(organizations_table(rows))
+    else:
+        Console().print("No organization yet. Begin with: tenant-provisioning onboard FILE.json")
+
+
+async def show_one(settings: Settings, tenant: str, *, as_json: bool) -> None:
+    """One tenant's steps and QA board, on standard output."""
+    templates = load_catalog(settings.catalog_path).reports
+    async with open_database(settings.database_url.get_secret_value()) as db:
+        now = await view(db, tenant, templates)
+        if as_json:
+            print(json.dumps(await as_object(db, now)))  # noqa: T201
+        else:
+            console = Console()
+            console.print(progress_lines(now))
+            console.print()
+            console.print(qa_board(now))
+
+
+async def as_object(db: Database, now: TenantView) -> dict[str, Any]:
+    """The tenant as the JSON object that `status` and `demo` print."""
+    return {
+        "organization": str(now.organization.id),
+        "tenant": now.organization.subdomain,
+        "status": now.organization.status,
+        "reason": now.organization.status_reason,
+        "reports": {"deployed": now.deployed, "matching": now.matching},
+        "artifacts": await artifacts.count_artifacts(db, now.organization.id),
+        "checks": {result.verdict.check: result.verdict.outcome for result in now.results},
+        "run_ids": sorted({step.run_id for step in now.steps if step.run_id}),
+    }
+
+
+async def request_retry(settings: Settings, tenant: str, *, actor: str) -> str:
+    """A sentence about the attempt that was asked for. LifecycleError unless the tenant has failed."""
+    async with open_database(settings.database_url.get_secret_value()) as db:
+        organization = await organizations.find_by_subdomain(db, tenant)
+        if organization is None:
+            raise NoSuchTenant(f"there is no tenant “{tenant}”; `tenant-provisioning status` lists all")
+        if organization.status is not DeploymentStatus.FAILED:
+            raise LifecycleError(f"{organization.name} is {organization.status}: only what has failed can be tried again")
+        attempt = await requests.next_attempt(db, organization.id, actor=actor, reason="retry")
+    return f"Attempt {attempt} of {organization.name} begins within seconds. Watch it: tenant-provisioning status {tenant} --follow"

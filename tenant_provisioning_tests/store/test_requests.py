@@ -1,0 +1,154 @@
+"""Onboarding requests: all rows or none, every mistake at once."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from tenant_provisioning.model.errors import ProvisioningError, RequestInvalid
+from tenant_provisioning.model.lifecycle import DeploymentStatus
+from tenant_provisioning.model.tenant import DataStoreKind, OnboardingForm, Organization, SuperUser
+from tenant_provisioning.store.audit import list_audit
+from tenant_provisioning.store.database import Database
+from tenant_provisioning.store.organizations import claim, move
+from tenant_provisioning.store.requests import get_form, list_work, next_attempt, submit
+
+Form = Callable[..., dict[str, Any]]
+S = DeploymentStatus
+TABLES = ("organizations", "onboarding_requests", "subscriptions", "audit_log")
+
+
+async def onboard(db: Database, raw: Any) -> Organization:
+    return await submit(db, raw, requested_by="sam", default_domain="yourplatform.com")
+
+
+async def rows_in(db: Database) -> list[int]:
+    async with db.connection() as connection:
+        counts = []
+        for table in TABLES:
+            row = await (await connection.execute(f"select count(*) as n from {table}".encode())).fetchone()
+            assert row
+            counts.append(row["n"])
+        return counts
+
+
+async def test_a_valid_form_becomes_organization_request_subscription_and_audit_entry(filled_db: Database, form: Form) -> None:
+    organization = await onboard(filled_db, form(hr="BREATHE"))
+    assert (organization.name, organization.subdomain, organization.domain) == ("Acme Training", "acme", "yourplatform.com")
+    assert organization.status is S.REQUESTED
+    assert organization.providers == {"lms": "APTEM", "english_maths": "BKSB", "crm": "HUBSPOT", "hr": "BREATHE"}
+    assert await rows_in(filled_db) == [1, 1, 1, 1]
+    async with filled_db.connection() as connection:
+        rows = await connection.execute("select plan, status from subscriptions")
+        assert await rows.fetchone() == {"plan": "standard", "status": "pending"}
+
+
+async def test_the_form_can_be_read_back_as_it_was_validated(db: Database, acme: Organization) -> None:
+    assert await get_form(db, acme.id) == OnboardingForm(
+        name="Acme Training",
+        subdomain="acme",
+        domain="yourplatform.com",
+        providers={"lms": "APTEM", "english_maths": "BKSB", "crm": "HUBSPOT"},
+        data_store=DataStoreKind.LAKEHOUSE,
+        super_users=(SuperUser("ada@acme.example", "Ada", "Admin"),),
+    )
+    with pytest.raises(ProvisioningError, match="has no onboarding request"):
+        await get_form(db, uuid4())
+
+
+async def test_every_mistake_is_told_at_once_and_no_row_is_written(filled_db: Database, form: Form) -> None:
+    await onboard(filled_db, form())
+    before = await rows_in(filled_db)
+    twice = {"email": "same@x.example", "first_name": "A", "last_name": "B"}
+    with pytest.raises(RequestInvalid) as mistakes:
+        await onboard(
+            filled_db,
+            form(lms="NOBODY", crm=None, name="", super_users=[twice, twice, {"email": "ada@acme.example", "first_name": "A"}]),
+        )
+    assert mistakes.value.errors.keys() == {
+        "name", "subdomain", "lms", "crm", "super_users.1.email", "super_users.2.email", "super_users.2.last_name",
+    }  # fmt: skip
+    assert await rows_in(filled_db) == before
+
+
+async def test_a_provider_that_left_the_catalog_is_not_offered(filled_db: Database, form: Form) -> None:
+    async with filled_db.connection() as connection:
+        await connection.execute("update providers set active = false where key = 'APTEM'")
+    with pytest.raises(RequestInvalid, match="APTEM.*BUD"):
+        await onboard(filled_db, form())
+
+
+async def test_of_forms_for_one_subdomain_at_the_same_time_one_is_accepted(filled_db: Database, form: Form) -> None:
+    forms = [form(super_users=[{"email": f"p{n}@x.example", "first_name": "A", "last_name": "B"}]) for n in range(6)]
+    got = await asyncio.gather(*(onboard(filled_db, each) for each in forms), return_exceptions=True)
+    assert sum(isinstance(answer, Organization) for answer in got) == 1
+    refused = [answer for answer in got if isinstance(answer, RequestInvalid)]
+    assert [set(answer.errors) for answer in refused] == [{"subdomain"}] * 5
+    assert await rows_in(filled_db) == [1, 1, 1, 1]
+
+
+async def test_of_forms_with_one_email_at_the_same_time_one_is_accepted(filled_db: Database, form: Form) -> None:
+    people = [{"email": "same@x.example", "first_name": "A", "last_name": "B"}]
+    forms = [form(f"org{n}", super_users=people) for n in range(4)]
+    got = await asyncio.gather(*(onboard(filled_db, each) for each in forms), return_exceptions=True)
+    assert [set(answer.errors) for answer in got if isinstance(answer, RequestInvalid)] == [{"super_users.0.email"}] * 3
+
+
+async def test_a_subdomain_taken_behind_our_back_is_a_mistake_of_that_field(
+    filled_db: Database, database_url: str, form: Form
+) -> None:
+    async with await psycopg.AsyncConnection.connect(database_url) as rival:
+        await rival.execute(
+            """insert into organizations (name, subdomain, domain, lms, english_maths, crm, data_store_kind)
+               values ('Rival', 'acme', 'x.example', 'A', 'B', 'C', 'lakehouse')"""
+        )
+        waiting = asyncio.create_task(onboard(filled_db, form()))
+        await wait_for_a_blocked_session(database_url)
+        await rival.commit()
+    with pytest.raises(RequestInvalid) as mistake:
+        await waiting
+    assert set(mistake.value.errors) == {"subdomain"}
+    assert await rows_in(filled_db) == [1, 0, 0, 1]
+
+
+async def wait_for_a_blocked_session(url: str) -> None:
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as watcher, asyncio.timeout(10):
+        while True:
+            found = await watcher.execute("select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'")
+            if found.rowcount:
+                return
+            await asyncio.sleep(0.01)
+
+
+async def test_a_rolled_back_organization_frees_its_name_and_its_peoples_emails(
+    db: Database, acme: Organization, form: Form
+) -> None:
+    for status in (S.PROVISIONING, S.FAILED, S.ROLLING_BACK, S.ROLLED_BACK):
+        await move(db, acme.id, status, actor="sam")
+    assert (await onboard(db, form())).id != acme.id
+
+
+async def test_a_repetition_is_numbered_and_audited(db: Database, acme: Organization) -> None:
+    assert await next_attempt(db, acme.id, actor="sam", reason="the vendor is back") == 2
+    assert await next_attempt(db, acme.id, actor="sam", reason="once more") == 3
+    entry = (await list_audit(db, acme.id))[-1]
+    assert (entry.actor, entry.action, entry.reason, entry.details) == ("sam", "attempt_requested", "once more", {"attempt": 3})
+    with pytest.raises(ProvisioningError, match="has no onboarding request"):
+        await next_attempt(db, uuid4(), actor="sam", reason="")
+
+
+async def test_work_lists_what_is_not_finished_with_its_claim(db: Database, acme: Organization, other: Organization) -> None:
+    await claim(db, other.id, "run 1", actor="sensor")
+    await next_attempt(db, other.id, actor="sam", reason="")
+    assert [(work.subdomain, work.attempt, work.status, work.claimed_by_run) for work in await list_work(db)] == [
+        ("acme", 1, S.REQUESTED, None),
+        ("other", 2, S.PROVISIONING, "run 1"),
+    ]
+    assert (await list_work(db))[0].providers == acme.providers
+    await move(db, other.id, S.FAILED, actor="run 1")
+    assert [work.status for work in await list_work(db)] == [S.REQUESTED, S.FAILED]
+    await move(db, other.id, S.PROVISIONING, actor="run 1")
+    await move(db, other.id, S.PENDING_QA, actor="run 1")
+    assert [work.organization_id for work in await list_work(db)] == [acme.id]

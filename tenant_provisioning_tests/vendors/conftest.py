@@ -1,0 +1,113 @@
+"""What the tests of the vendors share: waiting switched off on request, one running simulator to talk to over TLS."""
+
+import json
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import stamina
+
+from tenant_provisioning.vendors._http import trust
+from tenant_provisioning.vendors.fabric import Fabric
+from tenant_provisioning.vendors.microsoft import EntraTokens
+from tenant_provisioning.vendors.powerbi import PowerBI
+
+STARTING = 30  # seconds a busy machine may need
+
+
+@dataclass(frozen=True)
+class Simulator:
+    """A running simulator: where it is and the CA it is to be trusted by."""
+
+    url: str
+    ca_file: Path
+    dns_port: int
+    trusting: ssl.SSLContext
+
+    def control(self, method: str, path: str, body: Any = None) -> Any:
+        """The answer of the control API, as JSON."""
+        with httpx.Client(base_url=self.url, verify=self.trusting, trust_env=False) as client:
+            answer = client.request(method, f"/_control{path}", json=body)
+        answer.raise_for_status()
+        return answer.json() if answer.content else None
+
+    def fault(self, vendor: str, operation: str, kind: str, **plan: Any) -> str:
+        """Put a fault in force; its id."""
+        made = self.control("POST", "/faults", {"vendor": vendor, "operation": operation, "kind": kind, **plan})
+        return str(made["id"])
+
+    def requests(self) -> list[dict[str, Any]]:
+        """The log of what the vendors were asked."""
+        return list(self.control("GET", "/requests")["requests"])
+
+
+@pytest.fixture
+def no_waiting() -> Iterator[None]:
+    """Retries and polls go on at once."""
+    with stamina.set_testing(True, attempts=6, cap=True):
+        yield
+
+
+@pytest.fixture(scope="session")
+def running_simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
+    """One simulator process for the whole session."""
+    folder = tmp_path_factory.mktemp("simulator")
+    ready, ca_file = folder / "ready.json", folder / "ca.pem"
+    options = {"port": "0", "dns-port": "0", "ca-file": ca_file, "ready-file": ready, "latency": "instant"}
+    arguments = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tenant_provisioning.simulator", *arguments], stdout=log, stderr=log
+        )
+    try:
+        started = time.monotonic()
+        while not ready.exists():
+            if process.poll() is not None or time.monotonic() - started > STARTING:
+                pytest.fail(f"the simulator did not start: {(folder / 'log').read_text()[-2000:]}")
+            time.sleep(0.05)
+        told = json.loads(ready.read_text())
+        trusting = ssl.create_default_context(cafile=str(ca_file))
+        yield Simulator(told["url"], ca_file, told["dns_port"], trusting)
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def simulator(running_simulator: Simulator) -> Simulator:
+    """The simulator as it is when new: empty but for the template workspace, without faults."""
+    running_simulator.control("POST", "/reset")
+    running_simulator.control("PUT", "/latency", {"profile": "instant"})
+    return running_simulator
+
+
+@pytest.fixture
+def tokens(simulator: Simulator) -> EntraTokens:
+    """The provisioner's tokens in the simulated world."""
+    tenant, client = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
+    return EntraTokens(simulator.url, tenant, client, secret="simulated-client-secret", ca_file=simulator.ca_file)
+
+
+@pytest.fixture
+async def fabric(simulator: Simulator, tokens: EntraTokens) -> AsyncIterator[Fabric]:
+    """Fabric, as the simulator plays it."""
+    async with Fabric(f"{simulator.url}/v1", tokens, verify=trust(simulator.ca_file), timeout=5) as client:
+        yield client
+
+
+@pytest.fixture
+async def powerbi(simulator: Simulator, tokens: EntraTokens) -> AsyncIterator[PowerBI]:
+    """Power BI, as the simulator plays it."""
+    async with PowerBI(f"{simulator.url}/v1.0/myorg", tokens, verify=trust(simulator.ca_file), timeout=5) as client:
+        yield client
