@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Coroutine
 from functools import wraps
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 import click
 
@@ -37,13 +37,14 @@ def main() -> None:
     """
 
 
-def explained(command: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
-    """The async command as click wants it; our own errors become text and exit code 1 instead of a traceback."""
+def explained(command: Callable[P, Coroutine[Any, Any, T] | T]) -> Callable[P, T]:
+    """The command, async or not, as click wants it; our own errors become text and exit code 1 instead of a traceback."""
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
-            return asyncio.run(command(*args, **kwargs))
+            done = command(*args, **kwargs)
+            return asyncio.run(done) if asyncio.iscoroutine(done) else cast("T", done)
         except RequestInvalid as mistakes:
             for field, sentences in mistakes.errors.items():
                 click.echo(f"{field or 'request'}: {' '.join(sentences)}", err=True)
@@ -213,11 +214,11 @@ def _stack_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @main.command()
 @_stack_options
 @explained
-async def up(latency: str, scale: float) -> None:
+def up(latency: str, scale: float) -> None:
     """Start the embedded default (database, simulated vendors, mail, Dagster), print the URLs, stay up until Ctrl-C."""
     from tenant_provisioning.demo import run_up
 
-    await run_up(latency=latency, scale=scale)
+    run_up(latency=latency, scale=scale)
 
 
 @main.command()
@@ -225,11 +226,11 @@ async def up(latency: str, scale: float) -> None:
 @click.option("--exit", "exit_after", is_flag=True, help="Stop everything afterwards.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output at the end.")
 @explained
-async def demo(latency: str, scale: float, exit_after: bool, as_json: bool) -> None:
+def demo(latency: str, scale: float, exit_after: bool, as_json: bool) -> None:
     """Start everything, onboard "Acme Training", show its progress, print the QA board. Exit code 0 only when it got there.
 
     Run again, it finds Acme where it was left: what is done is not done twice.
     """
     from tenant_provisioning.demo import run_demo
 
-    sys.exit(0 if await run_demo(latency=latency, scale=scale, exit_after=exit_after, as_json=as_json) else 1)
+    sys.exit(0 if run_demo(latency=latency, scale=scale, exit_after=exit_after, as_json=as_json) else 1)

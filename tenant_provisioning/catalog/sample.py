@@ -57,7 +57,7 @@ def _present(folder: Path, files: dict[str, bytes]) -> tuple[list[str], list[str
             data = b"" if path.is_symlink() or not path.is_file() else path.read_bytes()
             if name == WRITTEN or data == files.get(name):
                 continue
-            if not data or written.get(name) != hashlib.sha256(data).hexdigest():
+            if written.get(name) != hashlib.sha256(data).hexdigest():
                 foreign.append(name)
             elif name not in files:
                 stale.append(name)

@@ -1,7 +1,7 @@
 """Where PostgreSQL's files lie and who it runs as: it refuses root, so for root it runs as `nobody`.
 
-`nobody` may be unable to enter root's home, where checkout and virtual environment often are. Nobody else's permissions are
-changed for that: what the server needs goes to a place of its own instead.
+`nobody` may be unable to enter root's home, where checkout and virtual environment often are. No directory is opened to
+it for that: what the server needs goes to a place of its own instead.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ def major_version() -> str:
 
 
 def account_for(data: Path) -> Account | None:
-    """Who the server runs as: None for ourselves; for root the owner of the data, or `nobody` when there is none yet."""
+    """Who the server runs as: None for ourselves; for root the owner of the data, or `nobody` without data."""
     if os.geteuid() != 0:
         return None
     if data.exists() and (owner := data.stat()).st_uid != 0:
@@ -34,14 +34,12 @@ def account_for(data: Path) -> Account | None:
     try:
         nobody = pwd.getpwnam("nobody")
     except KeyError:
-        raise SetupError(
-            "PostgreSQL refuses to run as root, and there is no user `nobody`: use an ordinary user"
-        ) from None
+        raise SetupError("PostgreSQL refuses to run as root, and there is no `nobody`: use an ordinary user") from None
     return Account(nobody.pw_uid, nobody.pw_gid)
 
 
 def place_for(data_dir: Path) -> Path:
-    """The directory for the server's files: in the data directory, or linked from there when the server cannot enter it."""
+    """The directory for the server's files: in the data directory, or linked from there when it cannot enter that."""
     place = data_dir / "postgres"
     if not place.is_symlink():
         account = account_for(place / "data")

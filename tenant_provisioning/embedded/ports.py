@@ -1,4 +1,4 @@
-"""The ports of the embedded parts: free ones, kept for the next start so that addresses stay, unless a person sets them."""
+"""The ports of the embedded parts: free ones, kept so that addresses stay, unless a person sets them."""
 
 import json
 import os
@@ -16,7 +16,7 @@ LOOPBACK = "127.0.0.1"
 
 @dataclass(frozen=True)
 class Ports:
-    """TCP ports on loopback (`dns` UDP as well); 0 leaves the choice to us. Each can be set as a variable, as in DAGSTER_PORT."""
+    """TCP ports on loopback, `dns` UDP as well; 0 leaves the choice to us. DAGSTER_PORT sets `dagster`, and so on."""
 
     postgres: int = 0
     simulator: int = 0
@@ -46,7 +46,7 @@ class Ports:
             remembered = json.loads(memory.read_text())
         except (FileNotFoundError, ValueError):
             remembered = {}
-        ports = {}
+        ports: dict[str, int] = {}
         for part, wanted in asdict(self).items():
             if wanted and not is_free(wanted):
                 raise SetupError(f"port {wanted} for {part} is taken: free it, or set {part.upper()}_PORT to another")

@@ -1,7 +1,7 @@
 """A PostgreSQL server from a wheel, for the platform and for Dagster: TCP on loopback only, scram, a random password.
 
-The wheel's own launcher is not used: it listens on a Unix socket without a password, adds system users when it is root, and
-leaves its server running when it is killed. Where the server's files lie is decided in `placement`; the schema is
+The wheel's own launcher is not used: it listens on a Unix socket without a password, adds system users when it is root,
+and leaves its server running when it is killed. Where the server's files lie is decided in `placement`; the schema is
 `store.migrate`'s.
 """
 
@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 import psutil
 import psycopg
@@ -39,7 +39,7 @@ START_SECONDS = 30
 class EmbeddedPostgres:
     """One server and its data under `data_dir`. As a context manager it runs here and now.
 
-    For a supervisor: `prepare`, then `program` until `accepts_connections`, then `create_databases`, at the end `release`.
+    For a supervisor: `prepare`, `program` until `accepts_connections`, `create_databases`, and `release` at the end.
     `durable=False` trades the data's safety in a power cut for speed. `note` is told what a person should know.
     """
 
@@ -50,6 +50,7 @@ class EmbeddedPostgres:
         self.port = port or free_port()
         self._durable = durable
         self._note = note
+        self._lock: IO[str] | None = None
         self._secret = self.data_dir / "secrets" / "postgres-password"
 
     def url(self, database: str = "platform", *, driver: str = "") -> str:
@@ -78,10 +79,11 @@ class EmbeddedPostgres:
 
     def release(self) -> None:
         """Another process may use the data; to be called when the server has stopped."""
-        self._lock.close()
+        if self._lock:
+            self._lock.close()
 
     def program(self) -> Program:
-        """The server, as something to start. It stops fast: open transactions are rolled back, nothing committed is lost."""
+        """The server, as something to start. It stops fast, rolls back what is open and loses nothing committed."""
         options = {**OPTIONS, "port": str(self.port), **({} if self._durable else FORGETFUL)}
         settings = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
         return Program(
@@ -174,7 +176,7 @@ class EmbeddedPostgres:
             )
 
     def _end_unwatched_server(self) -> None:
-        """Ends a server that lost its owner. A postmaster.pid whose number now belongs to another program is just removed."""
+        """Ends a server that lost its owner; a postmaster.pid that now names another program is just removed."""
         pid_file = self._data / "postmaster.pid"
         try:
             process = psutil.Process(int(pid_file.read_text().split()[0]))

@@ -28,6 +28,7 @@ from tenant_provisioning.simulator.server import serve
 )
 @click.option("--ready-file", type=click.Path(path_type=Path), required=True, help="Written when everything listens.")
 @click.option("--state", type=click.Path(path_type=Path), help="A sqlite file that makes the vendors remember.")
+@click.option("--record", type=click.Path(path_type=Path), help="A file to which every request and answer is added.")
 @click.option("--latency", "profile", type=click.Choice(PROFILES), default="instant", show_default=True)
 @click.option("--scale", default=1.0, show_default=True, help="Stretches or shortens the latency.")
 @click.option("--seed", default=0, show_default=True, help="The same seed gives the same ids for the same calls.")
@@ -38,6 +39,7 @@ def main(
     ca_file: Path,
     ready_file: Path,
     state: Path | None,
+    record: Path | None,
     profile: str,
     scale: float,
     seed: int,
@@ -45,7 +47,7 @@ def main(
     """Run the simulated vendors on loopback until SIGTERM or SIGINT."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     ready_file.unlink(missing_ok=True)
-    world = build_world(seed=seed, latency=Latency(profile, scale), state_file=state)
+    world = build_world(seed=seed, latency=Latency(profile, scale), state_file=state, record_file=record)
 
     def ready(url: str, listening_dns_port: int) -> None:
         told = {"url": url, "dns_port": listening_dns_port, "ca_file": str(ca_file.absolute()), "pid": os.getpid()}

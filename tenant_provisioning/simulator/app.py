@@ -4,11 +4,8 @@ It finds the route for a request and hands it over; a path or method that nobody
 vendor whose prefix it has. What the calls do is in the vendors' folders.
 """
 
-import logging
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
-from typing import cast
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,58 +15,20 @@ from tenant_provisioning.simulator import control
 from tenant_provisioning.simulator.http import ErrorForms, Handler, VendorAnswer, answer, operation
 from tenant_provisioning.simulator.latency import Latency
 from tenant_provisioning.simulator.routing import Found, Routes
-from tenant_provisioning.simulator.world import VendorState, World
-
-PACKAGE = "tenant_provisioning.simulator"
-STATES = {
-    "entra": "EntraState",
-    "godaddy": "GoDaddyState",
-    "vercel": "VercelState",
-    "fabric": "FabricState",
-    "powerbi": "PowerBIState",
-    "supabase": "SupabaseState",
-    "azure_sql": "AzureSqlState",
-    "key_vault": "KeyVaultState",
-}
-ANY_CASE = frozenset({"powerbi", "azure_sql"})  # an independent Power BI client sends lower case; ARM documents it
-
-# whose errors answer for a path that nobody serves; the first that fits
-PREFIXES = (
-    ("/v1.0/", "powerbi"),
-    ("/v1/domains", "godaddy"),
-    ("/v2/", "godaddy"),
-    ("/v3/", "godaddy"),
-    ("/v1/", "fabric"),
-    ("/v4/", "vercel"),
-    ("/v5/", "vercel"),
-    ("/v6/", "vercel"),
-    ("/v9/", "vercel"),
-    ("/v10/", "vercel"),
-    ("/auth/", "supabase"),
-    ("/rest/", "supabase"),
-    ("/subscriptions", "azure_sql"),
-    ("/secrets", "key_vault"),
-    ("/deletedsecrets", "key_vault"),
-    ("/", "entra"),
-)
+from tenant_provisioning.simulator.vendors import VENDORS, vendor_of
+from tenant_provisioning.simulator.world import World
 
 
-def installed_vendors() -> dict[str, Callable[[World], VendorState]]:
-    """The vendors' states by name, in the order in which they are made."""
-    found: dict[str, Callable[[World], VendorState]] = {}
-    for name, state in STATES.items():
-        try:
-            for part in ("errors", "routes"):
-                import_module(f"{PACKAGE}.{name}.{part}")
-            found[name] = getattr(import_module(f"{PACKAGE}.{name}.state"), state)
-        except Exception as absent:  # noqa: BLE001 - only while the vendors are being written
-            logging.getLogger(__name__).error("%s is not served yet: %r", name, absent)
-    return found
-
-
-def build_world(*, seed: int = 0, latency: Latency | None = None, state_file: Path | None = None) -> World:
+def build_world(
+    *,
+    seed: int = 0,
+    latency: Latency | None = None,
+    state_file: Path | None = None,
+    record_file: Path | None = None,
+) -> World:
     """The world with every vendor in it, as it was left in the state file, else as it is before any tenant."""
-    return World(installed_vendors(), seed=seed, latency=latency, state_file=state_file)
+    states = {vendor.name: vendor.state for vendor in VENDORS}
+    return World(states, seed=seed, latency=latency, state_file=state_file, record_file=record_file)
 
 
 class Simulator:
@@ -78,11 +37,9 @@ class Simulator:
     def __init__(self, world: World) -> None:
         self.world = world
         self._routes = Routes()
-        self._errors: dict[str, ErrorForms] = {}
-        for name in world.states():
-            self._errors[name] = cast("ErrorForms", import_module(f"{PACKAGE}.{name}.errors"))
-            routes = import_module(f"{PACKAGE}.{name}.routes").routes(world)
-            self._routes.add(name, routes, any_case=name in ANY_CASE)
+        self._errors = {vendor.name: vendor.errors for vendor in VENDORS}
+        for vendor in VENDORS:
+            self._routes.add(vendor.name, vendor.routes(world), any_case=vendor.any_case)
         self._routes.add("_control", control.routes(world))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -94,7 +51,7 @@ class Simulator:
             return
         raw_path = scope["raw_path"].decode("latin-1").partition("?")[0]
         found = self._routes.find(raw_path)
-        vendor = found.vendor if found else _vendor_of(scope["path"])
+        vendor = found.vendor if found else vendor_of(scope["path"])
         request = Request(scope, receive)
         scope["world"], scope["abort"] = self.world, _abort(send)
         scope["errors"] = self._errors.get(vendor)
@@ -119,10 +76,6 @@ def _refusal(found: Found | None) -> Handler:
         raise VendorAnswer(said.status, said.body, {"Allow": ", ".join(allowed), **said.headers})
 
     return refuse
-
-
-def _vendor_of(path: str) -> str:
-    return next(vendor for prefix, vendor in PREFIXES if path.lower().startswith(prefix))
 
 
 def _abort(send: Send) -> Callable[[], None]:

@@ -145,6 +145,8 @@ def operation(vendor: str, name: str, handler: Handler) -> Handler:
         try:
             if pause:
                 await asyncio.sleep(pause)
+            if world.recorder is not None:
+                await request.body()  # cached, so that the handler reads it again
             if world.faults.concern(vendor, name):
                 fault = world.faults.strike(vendor, name, await _text_of(request))
             response = await (_struck(request, handler, fault) if fault else _answered(request, handler))
@@ -152,6 +154,8 @@ def operation(vendor: str, name: str, handler: Handler) -> Handler:
             if pause:
                 await asyncio.sleep(pause)
             status = response.status_code
+            if world.recorder is not None:
+                await world.recorder.add(vendor, name, request, response, fault.plan.kind if fault else None)
             return response
         finally:
             world.log.append(

@@ -48,6 +48,10 @@ async def serve(
         await server._serve([listener])
     finally:
         watching.cancel()
+        # closing politely would wait for what clients with idle connections never say
+        for connection in list(server.server_state.connections):
+            connection.transport.abort()
+        await asyncio.sleep(0)
         dns.close()
         listener.close()
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from tenant_provisioning.simulator.faults import Faults
 from tenant_provisioning.simulator.latency import Latency
+from tenant_provisioning.simulator.recording import Recorder
 from tenant_provisioning.simulator.storage import StateFile, Table
 
 if TYPE_CHECKING:
@@ -99,7 +100,9 @@ class World:
         seed: int = 0,
         latency: Latency | None = None,
         state_file: Path | None = None,
+        record_file: Path | None = None,
     ) -> None:
+        self.recorder = Recorder(record_file) if record_file else None
         self.latency = latency or Latency()
         self.log: deque[RequestSeen] = deque(maxlen=LOG_LENGTH)
         self._seed = seed
@@ -161,9 +164,11 @@ class World:
         self.commit()
 
     def close(self) -> None:
-        """Let go of the state file."""
+        """Let go of the state file and the recording."""
         if self._file is not None:
             self._file.close()
+        if self.recorder is not None:
+            self.recorder.close()
 
     def _make_vendors(self) -> None:
         for name, make in self._vendors.items():

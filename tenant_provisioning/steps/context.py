@@ -133,7 +133,9 @@ async def open_vendors(settings: Settings) -> AsyncIterator[Vendors]:
                 username=settings.smtp_username,
                 password=settings.smtp_password.get_secret_value(),
                 starttls=settings.smtp_starttls,
+                implicit_tls=settings.smtp_port == 465,
                 tls=tls,
+                timeout=settings.call_timeout,
             ),
         )
 

@@ -1,9 +1,10 @@
 """The tenant's host, attached to the web app's Vercel project. The DNS record that points to it is `dns_record`."""
 
 from tenant_provisioning.model.artifact import Artifact, ArtifactKind
-from tenant_provisioning.model.errors import OwnershipConflict, VendorRejected
+from tenant_provisioning.model.errors import OwnershipConflict
 from tenant_provisioning.steps.context import StepContext, StepResult
 from tenant_provisioning.steps.ownership import Found, ensure_artifact
+from tenant_provisioning.vendors.vercel import DomainTaken
 
 KIND = ArtifactKind.HOSTING_DOMAIN
 
@@ -19,12 +20,10 @@ async def ensure(ctx: StepContext) -> StepResult:
     async def create(_row: Artifact) -> Found:
         try:
             await vercel.add_domain(project, ctx.host)
-        except VendorRejected as refusal:
-            if refusal.status in (403, 409):
-                raise OwnershipConflict(
-                    f"{ctx.host} is attached to another Vercel project or team. Detach it there, or choose another subdomain."
-                ) from refusal
-            raise
+        except DomainTaken as refusal:
+            raise OwnershipConflict(
+                f"{ctx.host} is attached to another Vercel project or team. Detach it there, or choose another subdomain."
+            ) from refusal
         return await described()
 
     async def described() -> Found:

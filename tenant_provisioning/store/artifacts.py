@@ -1,6 +1,7 @@
-"""The ledger of everything that exists at a vendor for an organization: intended, present, removed. What is done at the vendor is `steps`.
+"""The ledger of everything that exists at a vendor for an organization: intended, present, removed.
 
-At most one row of a kind and key is not removed. The order of rows is the order of their intents.
+What is done at the vendor is `steps`. At most one row of a kind and key is not removed. The order of rows
+is the order of their intents.
 """
 
 from collections.abc import Mapping
@@ -18,7 +19,8 @@ async def find_artifact(db: Database, organization_id: UUID, kind: ArtifactKind,
     """The intended or present artifact, or None."""
     async with db.connection() as connection:
         rows = await connection.execute(
-            "select * from provisioned_artifacts where organization_id = %s and kind = %s and key = %s and state <> 'removed'",
+            """select * from provisioned_artifacts
+               where organization_id = %s and kind = %s and key = %s and state <> 'removed'""",
             (organization_id, kind, key),
         )
         row = await rows.fetchone()
@@ -28,7 +30,7 @@ async def find_artifact(db: Database, organization_id: UUID, kind: ArtifactKind,
 async def intend(
     db: Database, organization_id: UUID, kind: ArtifactKind, key: str = "", details: Mapping[str, Any] | None = None
 ) -> Artifact:
-    """The ledger row, written before the vendor is called; the row that is already there, unchanged, when there is one."""
+    """The ledger row, written before the vendor is called; an existing one is returned as it is."""
     async with db.connection() as connection:
         rows = await connection.execute(
             """insert into provisioned_artifacts (organization_id, kind, key, details) values (%s, %s, %s, %s)
@@ -41,7 +43,7 @@ async def intend(
 
 
 async def note(db: Database, artifact_id: UUID, **details: Any) -> Artifact:
-    """The artifact with these details added to its own, such as the id of the operation that is making it. Never a secret."""
+    """The artifact with these details added to its own, such as the operation that makes it. Never a secret."""
     async with db.connection() as connection:
         rows = await connection.execute(
             "update provisioned_artifacts set details = details || %s where id = %s and state <> 'removed' returning *",
@@ -63,7 +65,7 @@ async def record_present(
         return _artifact(await rows.fetchone(), artifact_id)
 
 
-async def adopt(
+async def adopt(  # noqa: PLR0917 - the ledger's columns, in the order of `intend`
     db: Database,
     organization_id: UUID,
     kind: ArtifactKind,
@@ -71,10 +73,14 @@ async def adopt(
     vendor_id: str,
     details: Mapping[str, Any] | None = None,
 ) -> Artifact:
-    """The artifact as present and not created by us, so that rollback leaves it; one that we are known to have made stays ours."""
+    """The artifact as present and not created by us, so that rollback leaves it.
+
+    One that the ledger already has as present and made by us, under the same vendor id, stays ours.
+    """
     async with db.connection() as connection:
         rows = await connection.execute(
-            """insert into provisioned_artifacts as ledger (organization_id, kind, key, state, vendor_id, created, details)
+            """insert into provisioned_artifacts as ledger
+                 (organization_id, kind, key, state, vendor_id, created, details)
                values (%s, %s, %s, 'present', %s, false, %s)
                on conflict (organization_id, kind, key) where state <> 'removed'
                do update set
@@ -95,7 +101,7 @@ async def record_removed(db: Database, artifact_id: UUID) -> None:
 
 
 async def list_artifacts(db: Database, organization_id: UUID, *, include_removed: bool = False) -> list[Artifact]:
-    """The organization's artifacts that are not removed, or all, newest intent first: the order in which rollback works."""
+    """The organization's artifacts that are not removed, or all, newest intent first: rollback's order."""
     async with db.connection() as connection:
         rows = await connection.execute(
             """select * from provisioned_artifacts where organization_id = %s and (%s or state <> 'removed')

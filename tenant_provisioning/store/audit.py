@@ -1,4 +1,4 @@
-"""Who did what and why, for good. The database itself writes a row for every move of an organization; here is what else people do."""
+"""Who did what and why, for good. Moves of an organization are not written here: the database does that itself."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

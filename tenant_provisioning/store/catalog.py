@@ -1,6 +1,7 @@
-"""The catalog's copy in the database, for the portal, the platform's app and foreign keys. Reading it from files is `catalog.manifest`.
+"""The catalog's copy in the database, for the portal, the platform's app and foreign keys.
 
-What has left the catalog stays as a row that is no longer active, because organizations point to it.
+Reading it from files is `catalog.manifest`. What has left the catalog stays as a row that is no longer active,
+because organizations point to it.
 """
 
 from collections.abc import Sequence
@@ -35,21 +36,27 @@ FEATURES = """
       is distinct from (excluded.module_key, excluded.title, excluded.position, null)
     returning xmax = 0 as added"""
 REPORTS = """
-    insert into report_templates as ours (key, title, needs, strategy, source_report_id, pbix_path, feature_key, content_hash)
+    insert into report_templates as ours
+      (key, title, needs, strategy, source_report_id, pbix_path, feature_key, content_hash)
     select key, title, needs, strategy, source_report_id, pbix_path, feature_key, content_hash
-    from jsonb_to_recordset(%s) as given (key text, title text, needs jsonb, strategy text, source_report_id text, pbix_path text,
-                                          feature_key text, content_hash text)
+    from jsonb_to_recordset(%s) as given (
+      key text, title text, needs jsonb, strategy text, source_report_id text, pbix_path text, feature_key text,
+      content_hash text
+    )
     on conflict (key) do update set
-      title = excluded.title, needs = excluded.needs, strategy = excluded.strategy, source_report_id = excluded.source_report_id,
-      pbix_path = excluded.pbix_path, feature_key = excluded.feature_key, content_hash = excluded.content_hash, retired_at = null
-    where (ours.title, ours.needs, ours.strategy, ours.source_report_id, ours.pbix_path, ours.feature_key, ours.content_hash,
-           ours.retired_at)
-      is distinct from (excluded.title, excluded.needs, excluded.strategy, excluded.source_report_id, excluded.pbix_path,
-                        excluded.feature_key, excluded.content_hash, null)
+      title = excluded.title, needs = excluded.needs, strategy = excluded.strategy,
+      source_report_id = excluded.source_report_id, pbix_path = excluded.pbix_path,
+      feature_key = excluded.feature_key, content_hash = excluded.content_hash, retired_at = null
+    where (ours.title, ours.needs, ours.strategy, ours.source_report_id, ours.pbix_path, ours.feature_key,
+           ours.content_hash, ours.retired_at)
+      is distinct from (excluded.title, excluded.needs, excluded.strategy, excluded.source_report_id,
+                        excluded.pbix_path, excluded.feature_key, excluded.content_hash, null)
     returning xmax = 0 as added"""
 GONE_PROVIDERS = """
     update providers set active = false
-    where active and (category, key) not in (select category, key from jsonb_to_recordset(%s) as given (category text, key text))"""
+    where active and (category, key) not in (
+      select category, key from jsonb_to_recordset(%s) as given (category text, key text)
+    )"""
 GONE_MODULES = "update module_templates set retired_at = now() where retired_at is null and key <> all(%s)"
 GONE_FEATURES = "update module_features set retired_at = now() where retired_at is null and key <> all(%s)"
 GONE_REPORTS = "update report_templates set retired_at = now() where retired_at is null and key <> all(%s)"

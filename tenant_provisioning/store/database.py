@@ -1,7 +1,7 @@
-"""The connection to the platform database: the pool, and transactions that say who acts. What is asked lives in the modules beside.
+"""The way to the platform database: the pool, and transactions that say who acts. What is asked is next door.
 
-Connections do not autocommit. `async with db.connection()` is one transaction: it commits at the end of the block and rolls back
-when the block raises. Rows arrive as dicts, and each module turns them into its own dataclasses.
+Connections do not autocommit. `async with db.connection()` is one transaction: it commits at the end of the block and
+rolls back when the block raises. Rows arrive as dicts, and each module turns them into its own dataclasses.
 """
 
 from collections.abc import AsyncIterator
@@ -20,7 +20,8 @@ Connection: TypeAlias = AsyncConnection[DictRow]
 Database: TypeAlias = AsyncConnectionPool[Connection]
 
 CONNECT_SECONDS = 10
-# What libpq says, and what it means to the person who set DATABASE_URL. Its own text is not repeated: it can hold parts of the URL.
+# What libpq says, and what it means to the person who set DATABASE_URL. Its own text is not repeated: it can hold parts
+# of the URL.
 REASONS = {
     "password authentication failed": "the user or the password is wrong",
     "does not exist": "the database or the user does not exist",
@@ -82,7 +83,7 @@ def _options() -> dict[str, Any]:
         "row_factory": dict_row,
         "connect_timeout": CONNECT_SECONDS,
         "application_name": "tenant-provisioning",
-        # Supabase's pooler may hand each transaction another server connection, which knows no prepared statement of ours
+        # Supabase's pooler may give each transaction another connection, which knows no prepared statement of ours
         "prepare_threshold": None,
     }
 

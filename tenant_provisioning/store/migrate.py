@@ -1,4 +1,4 @@
-"""Brings a database to the newest schema: every file of `migrations/` once, in the order of its name, each in one transaction.
+"""Brings a database to the newest schema: every file of `migrations/` once, by name, each in one transaction.
 
 The files are plain SQL without transaction control, so that Supabase's own tools can apply them too.
 """
@@ -54,8 +54,8 @@ def read_migrations(folder: Path = MIGRATIONS) -> tuple[Migration, ...]:
 async def migrate(database_url: str, *, folder: Path = MIGRATIONS) -> list[str]:
     """Apply what is missing and return its names; SetupError when an applied file has changed or a file fails.
 
-    Safe to run at the same time from several places: each file is applied by whoever gets to it first. A file that fails leaves
-    nothing of itself behind; the ones before it stay.
+    Safe to run at the same time from several places: each file is applied by whoever gets to it first. A file that
+    fails leaves nothing of itself behind; the ones before it stay.
     """
     migrations = read_migrations(folder)
     connection = await connect(database_url, autocommit=True)

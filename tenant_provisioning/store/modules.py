@@ -1,4 +1,4 @@
-"""An organization's module configuration. The work is done by two functions of the database, which the platform's app can call too."""
+"""An organization's module configuration. Two functions of the database do the work: the app can call them too."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -10,8 +10,9 @@ from tenant_provisioning.store.database import Database
 class ModuleState:
     """Counts of one organization.
 
-    `expected` features are in the templates, `features` of them the organization has, `linked` of these show a report. `dangling`
-    links show one that is not deployed or that serves another feature; `unlinked` features show none though one is deployed.
+    `expected` features are in the templates, `features` of them the organization has, `linked` of these show a report.
+    `dangling` links show one that is not deployed or that serves another feature; `unlinked` features show none though
+    one is deployed.
     """
 
     expected: int
@@ -36,7 +37,8 @@ async def module_state(db: Database, organization_id: UUID) -> ModuleState:
     async with db.connection() as connection:
         rows = await connection.execute(
             """with offered as (
-                 select feature.key from module_features feature join module_templates module on module.key = feature.module_key
+                 select feature.key from module_features feature
+                 join module_templates module on module.key = feature.module_key
                  where feature.retired_at is null and module.retired_at is null
                ), deployed as (
                  select report.id, template.feature_key from organization_powerbi_reports report

@@ -10,7 +10,7 @@ from uuid import UUID
 import psycopg
 
 from tenant_provisioning.model.catalog import CATEGORIES
-from tenant_provisioning.model.errors import LifecycleError, ProvisioningError
+from tenant_provisioning.model.errors import LifecycleError, NoSuchTenant, ProvisioningError
 from tenant_provisioning.model.lifecycle import DeploymentStatus, check_move
 from tenant_provisioning.model.tenant import DataStoreKind, Organization
 from tenant_provisioning.store.database import Connection, Database, acting
@@ -20,7 +20,7 @@ BEGINS_PROVISIONING = {DeploymentStatus.REQUESTED, DeploymentStatus.FAILED}
 
 
 async def get_organization(db: Database, organization_id: UUID) -> Organization:
-    """The organization with this id; ProvisioningError when there is none."""
+    """The organization with this id; NoSuchTenant when there is none."""
     async with db.connection() as connection:
         rows = await connection.execute("select * from organizations where id = %s", (organization_id,))
         return organization_of(await _only(rows.fetchone(), organization_id))
@@ -53,7 +53,7 @@ async def list_organizations(
 async def move(
     db: Database, organization_id: UUID, wanted: DeploymentStatus, *, actor: str, reason: str = ""
 ) -> Organization:
-    """The organization after its move, which the audit log ascribes to `actor`; LifecycleError when it may not make it."""
+    """The organization after its move, on record as `actor`'s; LifecycleError when it may not make it."""
     async with acting(db, actor, reason) as connection:
         current = await _locked(connection, organization_id)
         check_move(current.status, wanted)
@@ -65,8 +65,8 @@ async def claim(
 ) -> Organization:
     """The organization with `run_id` at work on it, and no other run; repeating it changes nothing.
 
-    One that is requested or failed becomes provisioning; one that is provisioning, pending_qa or active stays so. LifecycleError
-    when another run is at work that is not among the `abandoned`, or when the status allows no run.
+    One that is requested or failed becomes provisioning; one that is provisioning, pending_qa or active stays so.
+    LifecycleError when another run is at work that is not among the `abandoned`, or when the status allows no run.
     """
     async with acting(db, actor) as connection:
         current = await _locked(connection, organization_id)
@@ -146,7 +146,7 @@ async def save_connection(db: Database, organization_id: UUID, ciphertext: str) 
 
 
 async def get_connection(db: Database, organization_id: UUID) -> str | None:
-    """The data store's encrypted connection string, None while there is none; ProvisioningError without the organization."""
+    """The data store's encrypted connection string, None while there is none; NoSuchTenant without the organization."""
     async with db.connection() as connection:
         rows = await connection.execute(
             "select data_store_connection from organizations where id = %s", (organization_id,)
@@ -176,7 +176,7 @@ def organization_of(row: dict[str, Any]) -> Organization:
 async def _only(row: Awaitable[dict[str, Any] | None], organization_id: UUID) -> dict[str, Any]:
     found = await row
     if found is None:
-        raise ProvisioningError(f"there is no organization {organization_id}")
+        raise NoSuchTenant(f"there is no organization {organization_id}")
     return found
 
 
@@ -199,7 +199,7 @@ async def _set_status(
 
 
 async def _take(connection: Connection, current: Organization, run_id: str, actor: str) -> Organization:
-    # work on a tenant that is already waiting or live changes no status, so the audit log would not know of it otherwise
+    # work on a tenant that waits or is live changes no status, so the audit log would not know of it otherwise
     await connection.execute(
         """insert into audit_log (organization_id, actor, action, details)
            values (%s, %s, 'claimed', jsonb_build_object('run_id', %s::text, 'abandoned_run_id', %s::text))""",

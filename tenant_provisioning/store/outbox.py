@@ -1,7 +1,7 @@
-"""Mail to be sent: queued with the rows it speaks of, sent later, each once. Handing it to the mail server is `vendors.mail`.
+"""Mail to be sent: queued beside the rows it speaks of, sent later, once. The mail server is `vendors.mail`'s.
 
-A mail that is claimed and neither sent nor failed stays `sending`: the sender died in between, and nobody knows whether the mail
-went out. It is not sent again by itself, because a second welcome is worse than a question to a person.
+A mail that is claimed and neither sent nor failed stays `sending`: the sender died in between, and nobody knows whether
+the mail went out. It is not sent again by itself: a second welcome is worse than a question to a person.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class MailState(StrEnum):
 
 @dataclass(frozen=True)
 class Mail:
-    """A row of the outbox. `attempts` counts the claims; its id makes a Message-ID that is the same at every attempt."""
+    """A row of the outbox. `attempts` counts the claims; `id` can make a Message-ID that every attempt shares."""
 
     id: UUID
     organization_id: UUID
@@ -55,7 +55,7 @@ async def queue_mail(
 
 
 async def claim_next(db: Database, organization_id: UUID | None = None) -> Mail | None:
-    """The next mail that is due, of one organization or of any, now being sent by the caller and by nobody else; None without one."""
+    """The next mail that is due, of one organization or of any, for the caller alone to send; None without one."""
     async with db.connection() as connection:
         rows = await connection.execute(
             """update email_outbox set state = 'sending', attempts = attempts + 1
@@ -81,7 +81,7 @@ async def mark_sent(db: Database, mail_id: UUID, message_id: str) -> None:
 
 
 async def mark_failed(db: Database, mail_id: UUID, error: str, *, retry_in: timedelta | None = None) -> None:
-    """The mail was certainly not accepted: it is due again after `retry_in`, or has failed for good when that is None."""
+    """The mail was certainly not accepted: it is due again after `retry_in`, or has failed for good without."""
     async with db.connection() as connection:
         await connection.execute(
             """update email_outbox set last_error = %(error)s,

@@ -25,7 +25,7 @@ class StepState(StrEnum):
 
 @dataclass(frozen=True)
 class StepProgress:
-    """How far a step is. `attempt` counts how often it was started; `reason` says why it failed, and is empty otherwise."""
+    """How far a step is. `attempt` counts its starts; `reason` says why it failed and is empty otherwise."""
 
     step: str
     state: StepState
@@ -40,7 +40,8 @@ async def start_step(db: Database, organization_id: UUID, step: str, *, run_id: 
     """The step is running, once more if it was before."""
     async with db.connection() as connection:
         await connection.execute(
-            """insert into provisioning_steps as progress (organization_id, step, state, run_id) values (%s, %s, 'running', %s)
+            """insert into provisioning_steps as progress (organization_id, step, state, run_id)
+               values (%s, %s, 'running', %s)
                on conflict (organization_id, step) do update set
                  state = 'running', run_id = excluded.run_id, attempt = progress.attempt + 1,
                  started_at = now(), finished_at = null, reason = ''""",
@@ -56,6 +57,16 @@ async def finish_step(db: Database, organization_id: UUID, step: str) -> None:
 async def fail_step(db: Database, organization_id: UUID, step: str, reason: str) -> None:
     """The step has failed for `reason`, a sentence for a super admin; ProvisioningError when it was never started."""
     await _end(db, organization_id, step, StepState.FAILED, reason)
+
+
+async def fail_running_steps(db: Database, organization_id: UUID, *, reason: str) -> None:
+    """Every step that is still running has failed for `reason`: the run that worked on them is gone."""
+    async with db.connection() as connection:
+        await connection.execute(
+            """update provisioning_steps set state = 'failed', reason = %s, finished_at = now()
+               where organization_id = %s and state = 'running'""",
+            (reason, organization_id),
+        )
 
 
 async def list_steps(db: Database, organization_id: UUID) -> list[StepProgress]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from tenant_provisioning.model.errors import ProvisioningError
+from tenant_provisioning.model.errors import NoSuchTenant
 from tenant_provisioning.model.qa import Outcome, Verdict
 from tenant_provisioning.store.database import Database
 
@@ -27,9 +27,10 @@ async def record_verdict(
     """Keep the verdict beside the earlier ones, under the attempt of the onboarding request."""
     async with db.connection() as connection:
         kept = await connection.execute(
-            """insert into qa_results (organization_id, attempt, run_id, step, check_name, outcome, blocking, expected, found, reason)
-               select organization_id, attempt, %(run_id)s, %(step)s, %(check)s, %(outcome)s, %(blocking)s, %(expected)s, %(found)s,
-                      %(reason)s
+            """insert into qa_results
+                 (organization_id, attempt, run_id, step, check_name, outcome, blocking, expected, found, reason)
+               select organization_id, attempt, %(run_id)s, %(step)s, %(check)s, %(outcome)s, %(blocking)s,
+                      %(expected)s, %(found)s, %(reason)s
                from onboarding_requests where organization_id = %(organization_id)s""",
             {
                 "organization_id": organization_id,
@@ -44,7 +45,7 @@ async def record_verdict(
             },
         )
         if kept.rowcount == 0:
-            raise ProvisioningError(f"organization {organization_id} has no onboarding request")
+            raise NoSuchTenant(f"organization {organization_id} has no onboarding request")
 
 
 async def latest_verdicts(db: Database, organization_id: UUID) -> list[RecordedVerdict]:

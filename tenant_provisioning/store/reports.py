@@ -30,7 +30,7 @@ async def save_deployed_report(
     dataset_id: str,
     content_hash: str,
 ) -> None:
-    """Record that the template's report is deployed; the one row of organization and template is made or brought up to date."""
+    """Record that the template's report is deployed: the row of organization and template is made or updated."""
     async with db.connection() as connection:
         await connection.execute(
             """insert into organization_powerbi_reports

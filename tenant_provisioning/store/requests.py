@@ -9,7 +9,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from tenant_provisioning.model.catalog import CATEGORIES
-from tenant_provisioning.model.errors import ProvisioningError, RequestInvalid
+from tenant_provisioning.model.errors import NoSuchTenant, RequestInvalid
 from tenant_provisioning.model.lifecycle import DeploymentStatus
 from tenant_provisioning.model.tenant import DataStoreKind, OnboardingForm, Organization, SuperUser, validate_form
 from tenant_provisioning.store.catalog import read_providers
@@ -64,7 +64,7 @@ async def submit(db: Database, raw: Any, *, requested_by: str, default_domain: s
 
 
 async def get_form(db: Database, organization_id: UUID) -> OnboardingForm:
-    """The form with which the organization began; ProvisioningError when it has none."""
+    """The form with which the organization began; NoSuchTenant when it has none."""
     async with db.connection() as connection:
         rows = await connection.execute(
             "select form from onboarding_requests where organization_id = %s", (organization_id,)
@@ -86,7 +86,8 @@ async def next_attempt(db: Database, organization_id: UUID, *, actor: str, reaso
         if row is None:
             raise _no_request(organization_id)
         await connection.execute(
-            "insert into audit_log (organization_id, actor, action, reason, details) values (%s, %s, 'attempt_requested', %s, %s)",
+            """insert into audit_log (organization_id, actor, action, reason, details)
+               values (%s, %s, 'attempt_requested', %s, %s)""",
             (organization_id, actor, reason, Jsonb({"attempt": row["attempt"]})),
         )
         return int(row["attempt"])
@@ -97,9 +98,10 @@ async def list_work(db: Database) -> list[Work]:
     async with db.connection() as connection:
         # the statuses as literals: only so does the planner see that the partial index fits
         rows = await connection.execute(
-            """select request.id as request_id, organization.id as organization_id, subdomain, attempt, deployment_status,
-                      claimed_by_run, lms, english_maths, crm, hr
-               from organizations organization join onboarding_requests request on request.organization_id = organization.id
+            """select request.id as request_id, organization.id as organization_id, subdomain, attempt,
+                      deployment_status, claimed_by_run, lms, english_maths, crm, hr
+               from organizations organization
+               join onboarding_requests request on request.organization_id = organization.id
                where deployment_status in ('requested', 'provisioning', 'failed')
                order by organization.created_at, organization.id"""
         )
@@ -117,8 +119,8 @@ async def list_work(db: Database) -> list[Work]:
         ]
 
 
-def _no_request(organization_id: UUID) -> ProvisioningError:
-    return ProvisioningError(f"organization {organization_id} has no onboarding request")
+def _no_request(organization_id: UUID) -> NoSuchTenant:
+    return NoSuchTenant(f"organization {organization_id} has no onboarding request")
 
 
 async def _taken_subdomains(connection: Connection) -> set[str]:
@@ -145,9 +147,13 @@ async def _insert_organization(connection: Connection, form: OnboardingForm) -> 
         """insert into organizations (name, subdomain, domain, lms, english_maths, crm, hr, data_store_kind)
            values (%s, %s, %s, %s, %s, %s, %s, %s) returning *""",
         (
-            form.name, form.subdomain, form.domain, *(form.providers.get(category) for category in CATEGORIES), form.data_store,
+            form.name,
+            form.subdomain,
+            form.domain,
+            *(form.providers.get(category) for category in CATEGORIES),
+            form.data_store,
         ),
-    )  # fmt: skip
+    )
     row = await rows.fetchone()
     assert row is not None  # noqa: S101 - returning always returns
     return organization_of(row)

@@ -1,4 +1,4 @@
-"""The people of an organization, as the platform's app knows them. Their sign-in lives in Supabase Auth, see `vendors.supabase`."""
+"""The people of an organization, as the platform's app knows them. Their sign-in is Supabase's: `vendors.supabase`."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,9 +27,11 @@ async def save_user(
     """Make the user's row or bring it up to date; OwnershipConflict when the id is a user of another organization."""
     async with db.connection() as connection:
         saved = await connection.execute(
-            """insert into users (id, organization_id, email, first_name, last_name, role_key) values (%s, %s, %s, %s, %s, %s)
+            """insert into users (id, organization_id, email, first_name, last_name, role_key)
+               values (%s, %s, %s, %s, %s, %s)
                on conflict (id) do update set
-                 email = excluded.email, first_name = excluded.first_name, last_name = excluded.last_name, role_key = excluded.role_key
+                 email = excluded.email, first_name = excluded.first_name, last_name = excluded.last_name,
+                 role_key = excluded.role_key
                where users.organization_id = excluded.organization_id""",
             (user_id, organization_id, person.email, person.first_name, person.last_name, role),
         )

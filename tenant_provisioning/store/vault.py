@@ -1,8 +1,8 @@
 """Authenticated encryption of tenant secrets, bound to the organization and the column they belong to.
 
-A ciphertext reads `v1.<key id>.<base64 of nonce and ciphertext>`. Moved to another row or column, or changed in any place, it does
-not decrypt. Keys rotate without downtime: put the new key first in SECRETS_KEY and keep the old ones behind it, encrypt anew at
-leisure, then drop them. Where ciphertexts are kept is `organizations`.
+A ciphertext reads `v1.<key id>.<base64 of nonce and ciphertext>`. Moved to another row or column, or changed in any
+place, it does not decrypt. Keys rotate without downtime: put the new key first in SECRETS_KEY and keep the old ones
+behind it, encrypt anew at leisure, then drop them. Where ciphertexts are kept is `organizations`.
 """
 
 import base64
@@ -45,7 +45,7 @@ class Vault:
         return f"{VERSION}.{self._first}.{base64.b64encode(nonce + sealed).decode()}"
 
     def decrypt(self, ciphertext: str, organization_id: UUID, column: str) -> str:
-        """The text; SetupError when its key is not in the ring, ProvisioningError when it was changed or belongs elsewhere."""
+        """The text; SetupError when its key is not in the ring, ProvisioningError when it was changed or moved."""
         found = CIPHERTEXT.fullmatch(ciphertext)
         if found is None:
             raise ProvisioningError(f"{column} of organization {organization_id} is not encrypted")
@@ -59,7 +59,8 @@ class Vault:
             return key.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], _binding(organization_id, column)).decode()
         except (InvalidTag, ValueError):
             raise ProvisioningError(
-                f"{column} of organization {organization_id} does not decrypt: it was changed, or it belongs to another row or column"
+                f"{column} of organization {organization_id} does not decrypt: "
+                "it was changed, or it belongs to another row or column"
             ) from None
 
 
@@ -83,7 +84,7 @@ def _entries(keyring: str) -> Iterator[tuple[str, bytes]]:
         if not colon or not KEY_ID.fullmatch(key_id):
             # the entry itself is not told: without its colon it may be the bare key
             raise SetupError(
-                f"entry {number} of SECRETS_KEY does not begin with a key id and a colon, as in k1:<base64 of 32 bytes>."
+                f"entry {number} of SECRETS_KEY does not begin with a key id and a colon, as in k1:<base64>."
             )
         try:
             key = base64.b64decode(encoded, validate=True)

@@ -126,9 +126,10 @@ def _parts(body: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
 
 
 def _detail(part: Mapping[str, Any]) -> str:
-    """Power BI's way to say it: {"code": …, "detail": {"type": 1, "value": …}}."""
+    """Power BI's way to say it: {"code": …, "detail": {"type": 1, "value": …}}; bare error numbers are left out."""
     detail = part.get("detail")
-    return str(detail.get("value", "")) if isinstance(detail, dict) else ""
+    value = str(detail.get("value", "")) if isinstance(detail, dict) else ""
+    return "" if value.isdigit() else value
 
 
 def json_body(response: httpx.Response) -> Any:

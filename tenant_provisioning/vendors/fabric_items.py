@@ -10,7 +10,6 @@ from tenant_provisioning.vendors.fabric_operations import GONE, VENDOR, FabricOp
 from tenant_provisioning.vendors.fabric_records import DefinitionPart, Item
 
 
-
 class FabricItems(FabricOperations):
     """What can be asked about any item, and what a semantic model (Power BI says dataset) needs."""
 

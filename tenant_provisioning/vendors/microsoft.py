@@ -131,8 +131,6 @@ class EntraTokens:
 class _Bearer(httpx.Auth):
     """Signs requests. TokenExpired means that the vendor did nothing, so even a create is sent again, once."""
 
-    requires_response_body = True
-
     def __init__(self, tokens: EntraTokens, scope: str) -> None:
         self._tokens, self._scope = tokens, scope
 
@@ -140,16 +138,17 @@ class _Bearer(httpx.Auth):
         token = await self._tokens.token(self._scope)
         request.headers["Authorization"] = f"Bearer {token}"
         response = yield request
-        if _says_expired(response):
+        if await _says_expired(response):
             self._tokens.discard(self._scope, token)
             request.headers["Authorization"] = f"Bearer {await self._tokens.token(self._scope)}"
             yield request
 
 
-def _says_expired(response: httpx.Response) -> bool:
+async def _says_expired(response: httpx.Response) -> bool:
     """Fabric says it with 401 and a header, Power BI with 403 and a body."""
     if response.status_code not in {401, 403}:
         return False
+    await response.aread()
     told = response.headers.get("x-ms-public-api-error-code") or vendor_code(json_body(response))
     return told == "TokenExpired"
 

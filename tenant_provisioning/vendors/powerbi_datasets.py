@@ -109,30 +109,49 @@ class PowerBIDatasets:
         )
 
     async def wait_for_datasources(self, group_id: str, dataset_id: str, *, deadline: float) -> tuple[Datasource, ...]:
-        """What the dataset reads from, once Power BI has understood its definition: at least one."""
+        """What the dataset reads from, once Power BI has understood its definition: at least one.
+
+        A dataset just made through Fabric may be unknown to Power BI for a moment, so HTTP 404 is waited out too.
+        """
 
         async def check() -> tuple[Datasource, ...] | Pending:
-            return await self.list_datasources(group_id, dataset_id) or Pending("no data source yet")
+            try:
+                return await self.list_datasources(group_id, dataset_id) or Pending("no data source yet")
+            except VendorRejected as error:
+                if error.status == 404:
+                    return Pending("no such dataset yet")
+                raise
 
         return await self._http.poll("list datasources", check, deadline=deadline)
 
     async def refresh_dataset(self, group_id: str, dataset_id: str) -> str:
-        """The id of the refresh that has just begun; wait for it with `wait_for_refresh`.
+        """The id of the refresh that has just begun, or of the one under way; wait for it with `wait_for_refresh`.
 
         An enhanced refresh: notifyOption "must be excluded from the request body" and another parameter is needed (the
-        swagger).
+        swagger). Power BI refuses to begin a second one.
         """
-        response = await self._http.call(
-            "refresh dataset",
-            "POST",
-            f"/groups/{group_id}/datasets/{dataset_id}/refreshes",
-            json={"type": "Full"},
-            ok=(202,),
-        )
+        path = f"/groups/{group_id}/datasets/{dataset_id}/refreshes"
+        try:
+            response = await self._http.call("refresh dataset", "POST", path, json={"type": "Full"}, ok=(202,))
+        except VendorRejected:
+            under_way = await self.find_running_refresh(group_id, dataset_id)
+            if under_way is None:
+                raise
+            return under_way
         refresh_id = str(last_segment(response) or response.headers.get("x-ms-request-id", ""))
         if not refresh_id:
             raise broken(VENDOR, "refresh dataset", response)
         return refresh_id
+
+    async def find_running_refresh(self, group_id: str, dataset_id: str) -> str | None:
+        """The id of the refresh under way; the history calls its status "Unknown"."""
+        latest = await self._list(
+            "list refreshes",
+            f"/groups/{group_id}/datasets/{dataset_id}/refreshes",
+            lambda refresh: (refresh.get("requestId"), refresh.get("status")),
+            {"$top": "1"},
+        )
+        return next((refresh_id for refresh_id, status in latest if status == "Unknown"), None)
 
     async def wait_for_refresh(self, group_id: str, dataset_id: str, refresh_id: str, *, deadline: float) -> None:
         """Return when the refresh has completed; VendorRejected with the engine's reasons when it failed or was

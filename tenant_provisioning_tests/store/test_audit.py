@@ -2,6 +2,7 @@
 
 import psycopg
 import pytest
+
 from tenant_provisioning.model.tenant import Organization
 from tenant_provisioning.store.audit import append, list_audit
 from tenant_provisioning.store.database import Database
@@ -12,20 +13,23 @@ CHANGES = (
     "delete from audit_log",
     "truncate audit_log",
     "truncate organizations cascade",
-    "insert into audit_log select * from audit_log on conflict (id) do update set actor = 'nobody'",
+    "insert into audit_log overriding system value select * from audit_log on conflict (id) do update set actor = 'x'",
     """merge into audit_log using (select 1) as one on true when matched then delete""",
 )
 
 
-@pytest.mark.parametrize("statement", CHANGES)
-@pytest.mark.parametrize("way", ["reset role", "set local role service_role", "set local session_replication_role = replica"])
-async def test_nobody_changes_or_deletes_an_entry(db: Database, acme: Organization, way: str, statement: str) -> None:
+@pytest.mark.parametrize(
+    "way", ["reset role", "set local role service_role", "set local session_replication_role = replica"]
+)
+async def test_nobody_changes_or_deletes_an_entry(db: Database, acme: Organization, way: str) -> None:
     before = await list_audit(db, acme.id)
     async with db.connection() as connection:
-        with pytest.raises(psycopg.errors.InsufficientPrivilege if "select *" not in statement else psycopg.Error):
-            async with connection.transaction():
-                await connection.execute(way.encode())
-                await connection.execute(statement.encode())
+        await connection.execute(way.encode())
+        for statement in CHANGES:
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                async with connection.transaction():
+                    await connection.execute(statement.encode())
+        await connection.rollback()
     assert before
     assert await list_audit(db, acme.id) == before
 

@@ -34,7 +34,8 @@ async def test_a_template_keeps_its_needs_and_its_source(db: Database, catalog: 
     await sync_catalog(db, catalog)
     async with db.connection() as connection:
         rows = await connection.execute(
-            "select needs, strategy, source_report_id, pbix_path, feature_key from report_templates where key = 'progress-bksb'"
+            "select needs, strategy, source_report_id, pbix_path, feature_key from report_templates"
+            " where key = 'progress-bksb'"
         )
         assert await rows.fetchone() == {
             "needs": {"english_maths": "BKSB"}, "strategy": "import", "source_report_id": None, "pbix_path": "/p.pbix",
@@ -54,7 +55,9 @@ async def test_providers_modules_and_features_that_left_are_no_longer_active(db:
     assert await column(db, "select key from module_templates where retired_at is null") == ["learners"]
 
 
-async def test_a_feature_that_moves_to_another_module_takes_the_organizations_along(db: Database, catalog: Catalog) -> None:
+async def test_a_feature_that_moves_to_another_module_takes_the_organizations_along(
+    db: Database, catalog: Catalog
+) -> None:
     await sync_catalog(db, catalog)
     async with db.connection() as connection:
         await connection.execute(
@@ -66,7 +69,9 @@ async def test_a_feature_that_moves_to_another_module_takes_the_organizations_al
     learners, sales = catalog.modules
     moved = (replace(learners, features=(*learners.features, *sales.features)), replace(sales, features=()))
     await sync_catalog(db, replace(catalog, modules=moved))
-    assert await column(db, "select module_key from organization_modules where feature_key = 'pipeline'") == ["learners"]
+    assert await column(db, "select module_key from organization_modules where feature_key = 'pipeline'") == [
+        "learners"
+    ]
 
 
 async def test_syncs_at_the_same_time_do_not_disturb_each_other(db: Database, catalog: Catalog) -> None:

@@ -4,6 +4,7 @@ import socket
 from collections.abc import Iterator
 
 import pytest
+
 from tenant_provisioning.model.errors import SetupError
 from tenant_provisioning.store.database import Database, acting, open_database
 from tenant_provisioning.store.migrate import migrate

@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+
 from tenant_provisioning.model.artifact import ArtifactKind, ArtifactState
 from tenant_provisioning.model.errors import ProvisioningError
 from tenant_provisioning.model.tenant import Organization
@@ -20,7 +21,15 @@ from tenant_provisioning.store.artifacts import (
 )
 from tenant_provisioning.store.database import Database
 from tenant_provisioning.store.modules import ModuleState, initialize_modules, link_reports, module_state
-from tenant_provisioning.store.progress import CHANNEL, fail_step, finish_step, list_steps, start_step, unfinished_steps
+from tenant_provisioning.store.progress import (
+    CHANNEL,
+    fail_running_steps,
+    fail_step,
+    finish_step,
+    list_steps,
+    start_step,
+    unfinished_steps,
+)
 from tenant_provisioning.store.reports import delete_deployed_report, list_deployed_reports, save_deployed_report
 
 K = ArtifactKind
@@ -28,7 +37,12 @@ K = ArtifactKind
 
 async def test_an_intent_is_written_once_and_found_again(db: Database, acme: Organization) -> None:
     first = await intend(db, acme.id, K.REPORT, "sales", {"name": "Sales"})
-    assert (first.state, first.vendor_id, first.created, first.details) == (ArtifactState.INTENDED, None, True, {"name": "Sales"})
+    assert (first.state, first.vendor_id, first.created, first.details) == (
+        ArtifactState.INTENDED,
+        None,
+        True,
+        {"name": "Sales"},
+    )
     again = await intend(db, acme.id, K.REPORT, "sales", {"name": "another"})
     assert again == first
     assert await find_artifact(db, acme.id, K.REPORT, "sales") == first
@@ -50,7 +64,12 @@ async def test_details_are_added_and_never_taken_away(db: Database, acme: Organi
 
 async def test_what_is_adopted_counts_as_not_created(db: Database, acme: Organization) -> None:
     adopted = await adopt(db, acme.id, K.FABRIC_WORKSPACE, "", "ws-1", {"by": "mark"})
-    assert (adopted.state, adopted.vendor_id, adopted.created, adopted.details) == (ArtifactState.PRESENT, "ws-1", False, {"by": "mark"})
+    assert (adopted.state, adopted.vendor_id, adopted.created, adopted.details) == (
+        ArtifactState.PRESENT,
+        "ws-1",
+        False,
+        {"by": "mark"},
+    )
     await intend(db, acme.id, K.DATASET)
     assert (await adopt(db, acme.id, K.DATASET, "", "ds-1")).created is False
 
@@ -95,17 +114,40 @@ async def test_a_step_runs_fails_runs_again_and_is_done(db: Database, acme: Orga
     assert failed.finished_at is not None
     await start_step(db, acme.id, "dns_record", run_id="run 2")
     (running,) = await list_steps(db, acme.id)
-    assert (running.state, running.attempt, running.run_id, running.reason, running.finished_at) == ("running", 2, "run 2", "", None)
+    assert (running.state, running.attempt, running.run_id, running.reason, running.finished_at) == (
+        "running",
+        2,
+        "run 2",
+        "",
+        None,
+    )
     await finish_step(db, acme.id, "dns_record")
     assert [step.state for step in await list_steps(db, acme.id)] == ["done"]
 
 
 async def test_a_step_that_never_began_cannot_end(db: Database, acme: Organization) -> None:
-    with pytest.raises(ProvisioningError, match="dns_record.*never started"):
+    with pytest.raises(ProvisioningError, match=r"dns_record.*never started"):
         await finish_step(db, acme.id, "dns_record")
 
 
-async def test_unfinished_steps_keep_the_order_of_the_plan(db: Database, acme: Organization, other: Organization) -> None:
+async def test_steps_that_a_lost_run_left_running_have_failed(
+    db: Database, acme: Organization, other: Organization
+) -> None:
+    for organization in (acme, other):
+        for step in ("a", "b"):
+            await start_step(db, organization.id, step, run_id="run")
+    await finish_step(db, acme.id, "a")
+    await fail_running_steps(db, acme.id, reason="the run ended")
+    assert [(step.state, step.reason) for step in await list_steps(db, acme.id)] == [
+        ("done", ""),
+        ("failed", "the run ended"),
+    ]
+    assert [step.state for step in await list_steps(db, other.id)] == ["running", "running"]
+
+
+async def test_unfinished_steps_keep_the_order_of_the_plan(
+    db: Database, acme: Organization, other: Organization
+) -> None:
     for step in ("b", "c"):
         await start_step(db, acme.id, step, run_id="run")
     await finish_step(db, acme.id, "b")
@@ -129,7 +171,9 @@ async def deploy(db: Database, organization: Organization, template: str, report
     )
 
 
-async def test_a_report_that_is_deployed_again_keeps_its_row(db: Database, acme: Organization, other: Organization) -> None:
+async def test_a_report_that_is_deployed_again_keeps_its_row(
+    db: Database, acme: Organization, other: Organization
+) -> None:
     await deploy(db, acme, "pipeline-hubspot")
     await deploy(db, other, "pipeline-hubspot")
     (before,) = await list_deployed_reports(db, acme.id)
@@ -211,7 +255,9 @@ async def test_a_feature_cannot_show_a_report_of_another_organization(
     async with db.connection() as connection:
         with pytest.raises(psycopg.errors.ForeignKeyViolation):
             async with connection.transaction():
-                await connection.execute("update organization_modules set report_id = (select id from organization_powerbi_reports)")
+                await connection.execute(
+                    "update organization_modules set report_id = (select id from organization_powerbi_reports)"
+                )
 
 
 @pytest.mark.parametrize("function", ["initialize_organization_modules", "link_deployed_reports_to_features"])

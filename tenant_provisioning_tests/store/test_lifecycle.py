@@ -8,6 +8,7 @@ import psycopg
 import pytest
 from psycopg import Connection
 from psycopg.rows import TupleRow
+
 from tenant_provisioning.model.errors import LifecycleError
 from tenant_provisioning.model.lifecycle import MOVES, DeploymentStatus
 from tenant_provisioning.model.tenant import Organization
@@ -27,22 +28,22 @@ PATHS = {
     S.ROLLING_BACK: [S.PROVISIONING, S.FAILED, S.ROLLING_BACK],
     S.ROLLED_BACK: [S.PROVISIONING, S.FAILED, S.ROLLING_BACK, S.ROLLED_BACK],
 }
-INSERT = """insert into organizations (name, subdomain, domain, lms, english_maths, crm, data_store_kind, deployment_status)
+INSERT = """insert into organizations
+              (name, subdomain, domain, lms, english_maths, crm, data_store_kind, deployment_status)
             values ('Acme', 'acme', 'x.example', 'A', 'B', 'C', 'lakehouse', %s)"""
 
 
 @pytest.fixture(scope="module")
-def migrated(server: Any, plain_template: str) -> Iterator[str]:
-    name = server.create(plain_template)
-    yield server.url(name)
-    server.drop(name)
+def connection(server: Any, shared_database: str) -> Iterator[Connection[TupleRow]]:
+    with psycopg.connect(server.url(shared_database)) as connection:
+        yield connection
 
 
 @pytest.fixture
-def sql(migrated: str) -> Iterator[Connection[TupleRow]]:
-    with psycopg.connect(migrated) as connection:
-        yield connection
-        connection.rollback()
+def sql(connection: Connection[TupleRow]) -> Iterator[Connection[TupleRow]]:
+    """A transaction on an empty database, rolled back in the end."""
+    yield connection
+    connection.rollback()
 
 
 def set_status(sql: Connection[TupleRow], status: DeploymentStatus) -> None:
@@ -112,7 +113,7 @@ async def test_a_move_records_who_when_from_where_and_why(db: Database, acme: Or
 
 
 async def test_a_refused_move_names_the_allowed_ones_and_changes_nothing(db: Database, acme: Organization) -> None:
-    with pytest.raises(LifecycleError, match="requested cannot become active .*provisioning"):
+    with pytest.raises(LifecycleError, match=r"requested cannot become active .*provisioning"):
         await move(db, acme.id, S.ACTIVE, actor="sam")
     assert (await get_organization(db, acme.id)).status is S.REQUESTED
     assert len(await list_audit(db, acme.id)) == 1

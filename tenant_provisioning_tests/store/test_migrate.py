@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 import pytest
+
 from tenant_provisioning.model.errors import SetupError
 from tenant_provisioning.store.migrate import MIGRATIONS, migrate, read_migrations
 
@@ -37,7 +38,9 @@ async def test_migrations_that_run_at_the_same_time_apply_each_file_once(empty_u
     assert sorted(name for names in applied for name in names) == NAMES
 
 
-async def test_two_new_databases_of_one_server_can_be_migrated_at_the_same_time(server: Any, plain_template: str) -> None:
+async def test_two_new_databases_of_one_server_can_be_migrated_at_the_same_time(
+    server: Any, plain_template: str
+) -> None:
     roles = ("anon", "authenticated", "service_role")
     for role in roles:  # parked, so that both migrations have to make them
         server.run(f"alter role {role} rename to parked_{role}")
@@ -53,7 +56,9 @@ async def test_two_new_databases_of_one_server_can_be_migrated_at_the_same_time(
     assert applied == [NAMES, NAMES]
 
 
-async def test_a_changed_file_that_was_applied_is_named_and_nothing_new_is_applied(empty_url: str, tmp_path: Path) -> None:
+async def test_a_changed_file_that_was_applied_is_named_and_nothing_new_is_applied(
+    empty_url: str, tmp_path: Path
+) -> None:
     (tmp_path / "1_first.sql").write_text("create table first (id int)")
     await migrate(empty_url, folder=tmp_path)
     (tmp_path / "1_first.sql").write_text("create table first (id bigint)")
@@ -75,7 +80,9 @@ async def test_a_file_that_fails_half_way_leaves_nothing_and_can_be_repaired(emp
     (tmp_path / "2_second.sql").write_text("create table second (id int);\n\ncreate table third (id nonsense);")
     with pytest.raises(SetupError, match=r"2_second failed.*nonsense.*line 3"):
         await migrate(empty_url, folder=tmp_path)
-    assert asked(empty_url, "select to_regclass('first')::text || coalesce(to_regclass('second')::text, '')") == ["first"]
+    assert asked(empty_url, "select to_regclass('first')::text || coalesce(to_regclass('second')::text, '')") == [
+        "first"
+    ]
     (tmp_path / "2_second.sql").write_text("create table second (id int)")
     assert await migrate(empty_url, folder=tmp_path) == ["2_second"]
 

@@ -5,7 +5,8 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
-from tenant_provisioning.model.errors import OwnershipConflict, ProvisioningError
+
+from tenant_provisioning.model.errors import NoSuchTenant, OwnershipConflict
 from tenant_provisioning.model.naming import user_id
 from tenant_provisioning.model.qa import Outcome, Verdict, judged
 from tenant_provisioning.model.tenant import Organization, SuperUser
@@ -23,10 +24,18 @@ async def test_a_user_is_saved_once_and_brought_up_to_date(db: Database, acme: O
     await save_user(db, acme.id, ada, ADA)
     await save_user(db, acme.id, ada, SuperUser(ADA.email, "Ada", "Byron"), "member")
     (user,) = await list_users(db, acme.id)
-    assert (user.id, user.email, user.first_name, user.last_name, user.role) == (ada, ADA.email, "Ada", "Byron", "member")
+    assert (user.id, user.email, user.first_name, user.last_name, user.role) == (
+        ada,
+        ADA.email,
+        "Ada",
+        "Byron",
+        "member",
+    )
 
 
-async def test_a_user_of_another_organization_is_not_taken_over(db: Database, acme: Organization, other: Organization) -> None:
+async def test_a_user_of_another_organization_is_not_taken_over(
+    db: Database, acme: Organization, other: Organization
+) -> None:
     ada = user_id(acme.id, ADA.email)
     await save_user(db, acme.id, ada, ADA)
     with pytest.raises(OwnershipConflict):
@@ -44,7 +53,9 @@ async def test_removing_a_user_twice_is_quiet(db: Database, acme: Organization) 
 
 
 async def queue(db: Database, organization: Organization, recipient: str = ADA.email, kind: str = "welcome") -> bool:
-    return await queue_mail(db, organization.id, kind=kind, recipient=recipient, subject="Hello", text="t", html="<p>h</p>")
+    return await queue_mail(
+        db, organization.id, kind=kind, recipient=recipient, subject="Hello", text="t", html="<p>h</p>"
+    )
 
 
 async def test_a_mail_is_queued_once_for_organization_kind_and_recipient(
@@ -67,16 +78,22 @@ async def test_a_mail_is_handed_to_one_sender_and_sent_once(db: Database, acme: 
         await mark_sent(db, mail.id, f"<{mail.id}@platform>")
     assert await claim_next(db) is None
     sent = await list_mail(db, acme.id)
-    assert {(mail.state, mail.attempts, mail.message_id == f"<{mail.id}@platform>") for mail in sent} == {("sent", 1, True)}
+    assert {(mail.state, mail.attempts, mail.message_id == f"<{mail.id}@platform>") for mail in sent} == {
+        ("sent", 1, True)
+    }
 
 
-async def test_mail_is_claimed_for_one_organization_where_one_is_named(db: Database, acme: Organization, other: Organization) -> None:
+async def test_mail_is_claimed_for_one_organization_where_one_is_named(
+    db: Database, acme: Organization, other: Organization
+) -> None:
     await queue(db, other)
     assert await claim_next(db, acme.id) is None
     assert await claim_next(db, other.id)
 
 
-async def test_a_mail_that_was_not_accepted_is_due_again_when_told_and_else_failed(db: Database, acme: Organization) -> None:
+async def test_a_mail_that_was_not_accepted_is_due_again_when_told_and_else_failed(
+    db: Database, acme: Organization
+) -> None:
     await queue(db, acme)
     first = await claim_next(db)
     assert first
@@ -117,7 +134,7 @@ async def test_the_newest_verdict_of_each_check_counts(db: Database, acme: Organ
 
 
 async def test_a_verdict_on_an_organization_without_a_request_is_refused(db: Database) -> None:
-    with pytest.raises(ProvisioningError, match="has no onboarding request"):
+    with pytest.raises(NoSuchTenant, match="has no onboarding request"):
         await record_verdict(
             db, uuid4(), run_id="r", step="s", verdict=judged("c", expected=1, found=1, reason=""), blocking=True
         )

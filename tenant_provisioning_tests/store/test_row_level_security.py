@@ -1,4 +1,5 @@
-"""Who may read and write what, asked in the real database as anon, as people of two organizations and as the service role.
+# ruff: noqa: S608 - the names of tables and columns come from the database itself
+"""Who may read and write what: anon, people of two organizations, the service role, each in the real database.
 
 Every table that exists is tried, so that a new one without rules, or without rows here, fails.
 """
@@ -15,6 +16,7 @@ import psycopg
 import pytest
 from psycopg import Connection, sql
 from psycopg.rows import TupleRow
+
 from tenant_provisioning.model.artifact import ArtifactKind
 from tenant_provisioning.model.catalog import Catalog
 from tenant_provisioning.model.naming import user_id
@@ -75,6 +77,7 @@ class World:
     url: str
     acme: UUID
     other: UUID
+    columns: dict[str, list[str]]
 
     def super_user(self, organization: UUID) -> Person:
         return Person("authenticated", organization, user_id(organization, "ada@people.example"))
@@ -92,16 +95,17 @@ class World:
             yield connection
             connection.rollback()
 
-    def columns(self) -> dict[str, list[str]]:
-        with self.asked_by(None) as connection:
-            rows = connection.execute(
-                "select table_name, column_name from information_schema.columns join information_schema.tables"
-                " using (table_schema, table_name) where table_schema = 'public' order by 1, ordinal_position"
-            ).fetchall()
-        columns: dict[str, list[str]] = {}
-        for table, column in rows:
-            columns.setdefault(table, []).append(column)
-        return columns
+
+def columns_of_every_table(url: str) -> dict[str, list[str]]:
+    with psycopg.connect(url) as connection:
+        rows = connection.execute(
+            "select table_name, column_name from information_schema.columns join information_schema.tables"
+            " using (table_schema, table_name) where table_schema = 'public' order by 1, ordinal_position"
+        ).fetchall()
+    columns: dict[str, list[str]] = {}
+    for table, column in rows:
+        columns.setdefault(table, []).append(column)
+    return columns
 
 
 async def populate(url: str, catalog: Catalog, form: Callable[..., dict[str, Any]]) -> World:
@@ -117,7 +121,13 @@ async def populate(url: str, catalog: Catalog, form: Callable[..., dict[str, Any
                 await save_user(db, organization.id, user_id(organization.id, person.email), person, role)
             await intend(db, organization.id, ArtifactKind.DATASET, details={"operation": "1"})
             await save_deployed_report(
-                db, organization.id, "pipeline-hubspot", powerbi_report_id="r", workspace_id="w", dataset_id="d", content_hash="h"
+                db,
+                organization.id,
+                "pipeline-hubspot",
+                powerbi_report_id="r",
+                workspace_id="w",
+                dataset_id="d",
+                content_hash="h",
             )
             await initialize_modules(db, organization.id)
             await link_reports(db, organization.id)
@@ -129,15 +139,20 @@ async def populate(url: str, catalog: Catalog, form: Callable[..., dict[str, Any
             )
             async with db.connection() as connection:
                 await connection.execute(
-                    "insert into approvals (organization_id, approved_by, evidence_hash, evidence) values (%s, 'sam', 'h', '{}')",
+                    "insert into approvals (organization_id, approved_by, evidence_hash, evidence)"
+                    " values (%s, 'sam', 'h', '{}')",
                     (organization.id,),
                 )
-    return World(url, *made)
+    return World(url, *made, columns_of_every_table(url))
 
 
 @pytest.fixture(scope="module", params=["plain", "supabase"])
 def world(
-    request: pytest.FixtureRequest, server: Any, plain_template: str, catalog: Catalog, form: Callable[..., dict[str, Any]]
+    request: pytest.FixtureRequest,
+    server: Any,
+    plain_template: str,
+    catalog: Catalog,
+    form: Callable[..., dict[str, Any]],
 ) -> Iterator[World]:
     if request.param == "plain":
         name = server.create(plain_template)
@@ -166,24 +181,28 @@ def tenant_column(table: str) -> str:
 def test_every_table_has_row_level_security_and_its_place_in_this_test(world: World) -> None:
     with world.asked_by(None) as connection:
         unprotected = connection.execute(
-            "select relname from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p', 'v', 'm', 'f')"
-            " and not (relkind in ('r', 'p') and relrowsecurity)"
+            "select relname from pg_class where relnamespace = 'public'::regnamespace"
+            " and relkind in ('r', 'p', 'v', 'm', 'f') and not (relkind in ('r', 'p') and relrowsecurity)"
         ).fetchall()
     assert unprotected == []
     places = {
-        table: (table in PLATFORM_WIDE) + (table in NOBODYS) + (tenant_column(table) in columns and table not in NOBODYS | PLATFORM_WIDE)
-        for table, columns in world.columns().items()
+        table: (table in PLATFORM_WIDE)
+        + (table in NOBODYS)
+        + (tenant_column(table) in columns and table not in NOBODYS | PLATFORM_WIDE)
+        for table, columns in world.columns.items()
     }
     assert places == dict.fromkeys(places, 1)
     assert places.keys() >= PLATFORM_WIDE | NOBODYS
 
 
 def test_each_organization_has_rows_in_every_tenant_table(world: World) -> None:
-    tables = [table for table, columns in world.columns().items() if tenant_column(table) in columns]
+    tables = [table for table, columns in world.columns.items() if tenant_column(table) in columns]
     with world.asked_by(None) as connection:
         for organization in (world.acme, world.other):
             counts = {
-                table: outcome(connection, f"select count(*) from {table} where {tenant_column(table)} = %s", organization)
+                table: outcome(
+                    connection, f"select count(*) from {table} where {tenant_column(table)} = %s", organization
+                )
                 for table in tables
             }
             assert all(isinstance(count, int) and count > 0 for count in counts.values()), counts
@@ -193,7 +212,7 @@ def test_anon_can_neither_read_nor_write_any_table(world: World) -> None:
     with world.asked_by(ANON) as connection:
         got = {
             (table, statement): outcome(connection, statement.format(table=table, column=columns[0]))
-            for table, columns in world.columns().items()
+            for table, columns in world.columns.items()
             for statement in (
                 "select count(*) from {table}",
                 "insert into {table} default values",
@@ -207,10 +226,12 @@ def test_anon_can_neither_read_nor_write_any_table(world: World) -> None:
 
 @pytest.mark.parametrize("organization", ["acme", "other"])
 @pytest.mark.parametrize("who", ["super_user", "member"])
-def test_a_signed_in_person_reads_exactly_the_rows_of_the_own_organization(world: World, organization: str, who: str) -> None:
+def test_a_signed_in_person_reads_exactly_the_rows_of_the_own_organization(
+    world: World, organization: str, who: str
+) -> None:
     own = getattr(world, organization)
     person = getattr(world, who)(own)
-    tables = world.columns()
+    tables = world.columns
     with world.asked_by(None) as connection:
         expected = {
             table: "InsufficientPrivilege"
@@ -226,7 +247,14 @@ def test_a_signed_in_person_reads_exactly_the_rows_of_the_own_organization(world
 
 @pytest.mark.parametrize(
     "claims",
-    ["", "{}", '{"app_metadata": {}}', '{"app_metadata": null}', '{"user_metadata": {"organization_id": "ACME"}}', '{"organization_id": "ACME"}'],
+    [
+        "",
+        "{}",
+        '{"app_metadata": {}}',
+        '{"app_metadata": null}',
+        '{"user_metadata": {"organization_id": "ACME"}}',
+        '{"organization_id": "ACME"}',
+    ],
 )
 def test_a_token_without_an_organization_of_the_platforms_making_reads_no_tenant_row(world: World, claims: str) -> None:
     with world.asked_by(Person("authenticated")) as connection:
@@ -235,7 +263,7 @@ def test_a_token_without_an_organization_of_the_platforms_making_reads_no_tenant
         )
         got = {
             table: outcome(connection, f"select count(*) from {table}")
-            for table, columns in world.columns().items()
+            for table, columns in world.columns.items()
             if tenant_column(table) in columns and table not in NOBODYS
         }
     assert got == dict.fromkeys(got, 0)
@@ -245,7 +273,7 @@ def test_what_a_signed_in_person_must_not_see_is_refused_column_by_column(world:
     with world.asked_by(world.super_user(world.acme)) as connection:
         refused = {
             (table, column)
-            for table, columns in world.columns().items()
+            for table, columns in world.columns.items()
             if table not in NOBODYS
             for column in columns
             if outcome(connection, f"select count({column}) from {table}") == "InsufficientPrivilege"
@@ -258,7 +286,7 @@ def written(world: World, person: Person) -> dict[tuple[str, str], int]:
     with world.asked_by(person) as connection:
         touched = {
             (table, column): outcome(connection, f"update {table} set {column} = {column}")
-            for table, columns in world.columns().items()
+            for table, columns in world.columns.items()
             for column in columns
         }
     return {at: count for at, count in touched.items() if isinstance(count, int) and count > 0}
@@ -294,15 +322,22 @@ def test_nobody_but_a_super_user_changes_a_role_and_not_in_another_organization(
 
 @pytest.mark.parametrize("who", ["super_user", "member"])
 def test_a_signed_in_person_can_neither_insert_nor_delete_anything(world: World, who: str) -> None:
-    tables = list(world.columns())
+    tables = list(world.columns)
     with world.asked_by(None) as connection:
-        rows = {table: connection.execute(sql.SQL("select to_jsonb(t) from {} t limit 1").format(sql.Identifier(table))).fetchone() for table in tables}
+        rows = {
+            table: connection.execute(
+                sql.SQL("select to_jsonb(t) from {} t limit 1").format(sql.Identifier(table))
+            ).fetchone()
+            for table in tables
+        }
     with world.asked_by(getattr(world, who)(world.acme)) as connection:
         got = {}
         for table in tables:
             row = rows[table]
             assert row is not None
-            insert = f"insert into {table} overriding system value select * from jsonb_populate_record(null::{table}, %s)"
+            insert = (
+                f"insert into {table} overriding system value select * from jsonb_populate_record(null::{table}, %s)"
+            )
             got[table, "insert"] = outcome(connection, insert, json.dumps(row[0]))
             got[table, "delete"] = outcome(connection, f"delete from {table}")
             got[table, "truncate"] = outcome(connection, f"truncate {table} cascade")
@@ -310,7 +345,7 @@ def test_a_signed_in_person_can_neither_insert_nor_delete_anything(world: World,
 
 
 def test_the_service_role_reads_every_row(world: World) -> None:
-    tables = [table for table in world.columns() if table != "applied_migrations"]
+    tables = [table for table in world.columns if table != "applied_migrations"]
     with world.asked_by(None) as connection:
         expected = {table: outcome(connection, f"select count(*) from {table}") for table in tables}
     with world.asked_by(SERVICE) as connection:
@@ -318,11 +353,14 @@ def test_the_service_role_reads_every_row(world: World) -> None:
 
 
 def test_the_service_role_writes_every_table_but_only_adds_to_the_audit_log(world: World) -> None:
-    columns = world.columns()
+    columns = world.columns
     tables = [table for table in columns if table != "applied_migrations"]
     with world.asked_by(SERVICE) as connection:
         every = {table: outcome(connection, f"select count(*) from {table}") for table in tables}
-        updated = {table: outcome(connection, f"update {table} set {columns[table][-1]} = {columns[table][-1]}") for table in tables}
+        updated = {
+            table: outcome(connection, f"update {table} set {columns[table][-1]} = {columns[table][-1]}")
+            for table in tables
+        }
         assert updated == every | {"audit_log": "InsufficientPrivilege"}
         # whether foreign keys let go of a row is another matter
         deleted = {table: outcome(connection, f"delete from {table}") for table in tables}
@@ -344,7 +382,11 @@ def test_only_the_service_role_calls_the_functions_and_uses_the_sequences(world:
                  and has_sequence_privilege(person, pg_class.oid, 'usage, select, update')"""
         ).fetchall()
     assert open_to_others == []
-    for person, expected in ((ANON, "InsufficientPrivilege"), (world.super_user(world.acme), "InsufficientPrivilege"), (SERVICE, 0)):
+    for person, expected in (
+        (ANON, "InsufficientPrivilege"),
+        (world.super_user(world.acme), "InsufficientPrivilege"),
+        (SERVICE, 0),
+    ):
         with world.asked_by(person) as connection:
             for function in ("initialize_organization_modules", "link_deployed_reports_to_features"):
                 assert outcome(connection, f"select {function}(%s)", world.acme) == expected, (person, function)
@@ -353,10 +395,8 @@ def test_only_the_service_role_calls_the_functions_and_uses_the_sequences(world:
 async def test_foreign_rows_counts_none_for_people_of_either_organization(world: World) -> None:
     async with open_database(world.url) as db:
         for organization in (world.acme, world.other):
-            person = world.super_user(organization)
-            assert person.id
-            counted = await foreign_rows(db, organization, person.id, "ada@people.example", "super_user")
-            assert counted.keys() == {t for t, columns in world.columns().items() if tenant_column(t) in columns}
+            counted = await foreign_rows(db, organization, json.loads(world.super_user(organization).claims))
+            assert counted.keys() == {t for t, columns in world.columns.items() if tenant_column(t) in columns}
             assert counted == dict.fromkeys(counted, 0)
 
 
@@ -367,7 +407,7 @@ async def test_foreign_rows_tells_of_a_table_that_leaks_and_leaves_nothing_behin
             with psycopg.connect(world.url, autocommit=True) as owner:
                 owner.execute(f"create policy leak on {table} for select to authenticated {rule}".encode())
                 try:
-                    counted = await foreign_rows(db, world.acme, world.acme, "ada@people.example", "super_user")
+                    counted = await foreign_rows(db, world.acme, json.loads(world.super_user(world.acme).claims))
                 finally:
                     owner.execute(f"drop policy leak on {table}".encode())
             assert {name: count for name, count in counted.items() if count} == {table: 1}

@@ -6,6 +6,7 @@ from uuid import UUID
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from tenant_provisioning.model.errors import ProvisioningError, SetupError
 from tenant_provisioning.store.vault import Vault, generate_key, is_encrypted
 

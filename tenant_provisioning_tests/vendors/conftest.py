@@ -1,6 +1,7 @@
 """What the tests of the vendors share: waiting switched off on request, one running simulator to talk to over TLS."""
 
 import json
+import re
 import ssl
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import stamina
 
 from tenant_provisioning.vendors._http import trust
 from tenant_provisioning.vendors.fabric import Fabric
+from tenant_provisioning.vendors.fabric_records import DefinitionPart, SqlEndpoint
 from tenant_provisioning.vendors.microsoft import EntraTokens
 from tenant_provisioning.vendors.powerbi import PowerBI
 
@@ -104,6 +106,36 @@ async def fabric(simulator: Simulator, tokens: EntraTokens) -> AsyncIterator[Fab
     """Fabric, as the simulator plays it."""
     async with Fabric(f"{simulator.url}/v1", tokens, verify=trust(simulator.ca_file), timeout=5) as client:
         yield client
+
+
+@dataclass(frozen=True)
+class Acme:
+    """A tenant's things at Fabric: a lakehouse with tables, and the template's dataset over it, not bound yet."""
+
+    workspace: str
+    endpoint: SqlEndpoint
+    dataset: str
+
+
+@pytest.fixture
+async def acme(fabric: Fabric) -> Acme:
+    """Acme's workspace, lakehouse and dataset, made by the client as provisioning would."""
+    capacity, templates = "33333333-3333-4333-8333-333333333333", "44444444-4444-4444-8444-444444444444"
+    model, notebook = "55555555-5555-4555-8555-555555555555", "66666666-6666-4666-8666-666666666666"
+    workspace = await fabric.create_workspace("Acme's (acme) reports", capacity_id=capacity)
+    lakehouse = await fabric.create_lakehouse(workspace.id, "lh_acme", deadline=10)
+    endpoint = await fabric.wait_for_sql_endpoint(workspace.id, lakehouse.id, deadline=10)
+    parameters = {"organization_id": "organization-1"}
+    job = await fabric.run_notebook(templates, notebook, parameters=parameters, default_lakehouse=lakehouse)
+    await fabric.wait_for_job(job, deadline=10)
+    await fabric.refresh_sql_endpoint_metadata(workspace.id, endpoint.id, deadline=10)
+    source = f'Sql.Database("{endpoint.server}", "{endpoint.id}")'.encode()
+    parts = [
+        DefinitionPart(part.path, re.sub(rb"Sql\.Database\([^)]*\)", source, part.content))
+        for part in await fabric.get_definition(templates, model, deadline=10)
+    ]
+    made = await fabric.create_semantic_model(workspace.id, "Acme dataset", parts, deadline=10)
+    return Acme(workspace.id, endpoint, made.id)
 
 
 @pytest.fixture

@@ -196,17 +196,15 @@ async def test_a_definition_is_read_whether_the_vendor_answers_at_once_or_later(
 
 
 async def test_a_semantic_model_is_made_from_a_rewritten_definition_and_bound_through_a_connection(
-    fabric: Fabric, simulator: Any, workspace: str
+    fabric: Fabric, acme: Any
 ) -> None:
-    model, endpoint = await create_model(fabric, workspace)
-    connection = await fabric.create_connection(
-        f"tenant-provisioning {workspace}", server=endpoint.server, database=endpoint.id, credentials=CREDENTIALS
-    )
-    await fabric.bind_connection(workspace, model, connection.id, server=endpoint.server, database=endpoint.id)
-    await fabric.bind_connection(workspace, model, connection.id, server=endpoint.server, database=endpoint.id)
-    assert connection.path == f"{endpoint.server};{endpoint.id}"
-    parts = await fabric.get_definition(workspace, model, deadline=DEADLINE)
-    assert any(endpoint.server.encode() in part.content for part in parts)
+    to = {"server": acme.endpoint.server, "database": acme.endpoint.id}
+    connection = await fabric.create_connection(f"tenant-provisioning {acme.workspace}", **to, credentials=CREDENTIALS)
+    await fabric.bind_connection(acme.workspace, acme.dataset, connection.id, **to)
+    await fabric.bind_connection(acme.workspace, acme.dataset, connection.id, **to)
+    assert connection.path == f"{acme.endpoint.server};{acme.endpoint.id}"
+    parts = await fabric.get_definition(acme.workspace, acme.dataset, deadline=DEADLINE)
+    assert any(acme.endpoint.server.encode() in part.content for part in parts)
 
 
 async def test_an_item_is_found_by_type_and_exact_name_only(fabric: Fabric, workspace: str) -> None:
@@ -230,6 +228,22 @@ async def test_a_connection_is_found_by_name_refused_twice_and_deleted_quietly(f
     await fabric.delete_connection(made.id)
     await fabric.delete_connection(made.id)
     assert await fabric.find_connection_by_name("ours") is None
+
+
+async def test_what_is_looked_up_by_id_is_found_or_is_none(fabric: Fabric, acme: Any) -> None:
+    connection = await fabric.create_connection(
+        "ours", server=acme.endpoint.server, database=acme.endpoint.id, credentials=CREDENTIALS
+    )
+    lakehouse = await fabric.find_item(acme.workspace, "Lakehouse", "lh_acme")
+    assert lakehouse is not None
+    absent = str(uuid.uuid4())
+    assert await fabric.find_workspace(acme.workspace) is not None
+    assert await fabric.find_workspace(absent) is None
+    assert await fabric.find_lakehouse(acme.workspace, lakehouse.id) is not None
+    assert await fabric.find_lakehouse(acme.workspace, absent) is None
+    assert await fabric.find_lakehouse(absent, lakehouse.id) is None
+    assert await fabric.find_connection(connection.id) == connection
+    assert await fabric.find_connection(absent) is None
 
 
 async def test_refused_credentials_are_refused_without_telling_them(fabric: Fabric, workspace: str) -> None:
@@ -334,16 +348,3 @@ async def create_lakehouse(
             on_operation(operation_id)
 
     return await fabric.create_lakehouse(workspace, "lh_acme", description="mark", deadline=DEADLINE, on_operation=told)
-
-
-async def create_model(fabric: Fabric, workspace: str) -> tuple[str, SqlEndpoint]:
-    """The template's semantic model over a lakehouse of its own."""
-    lakehouse = await create_lakehouse(fabric, workspace)
-    endpoint = await fabric.wait_for_sql_endpoint(workspace, lakehouse.id, deadline=DEADLINE)
-    source = f'Sql.Database("{endpoint.server}", "{endpoint.id}")'.encode()
-    parts = [
-        DefinitionPart(part.path, re.sub(rb"Sql\.Database\([^)]*\)", source, part.content))
-        for part in await fabric.get_definition(TEMPLATES, MODEL, deadline=DEADLINE)
-    ]
-    made = await fabric.create_semantic_model(workspace, "Acme dataset", parts, description="mark", deadline=DEADLINE)
-    return made.id, endpoint

@@ -308,7 +308,12 @@ async def test_an_answer_that_drips_for_ever_ends() -> None:
             {
                 "error": {
                     "code": "DM_Error",
-                    "pbi.error": {"details": [{"code": "d", "detail": {"type": 1, "value": "Query (1, 10) no table"}}]},
+                    "pbi.error": {
+                        "details": [
+                            {"code": "d", "detail": {"type": 1, "value": "Query (1, 10) no table"}},
+                            {"code": "n", "detail": {"type": 1, "value": "3241803789"}},
+                        ]
+                    },
                 }
             },
             "DM_Error",

@@ -208,10 +208,18 @@ async def test_a_part_of_an_address_is_not_the_user() -> None:
 
 
 async def test_the_search_goes_on_over_full_pages() -> None:
-    server = Server(page(*(f"x{number}ada@acme.example" for number in range(200))), page(EMAIL))
+    server = Server(page(*(f"x{number}ada@acme.example" for number in range(50))), page(EMAIL))
     async with client(server) as auth:
         assert await auth.find_user_by_email(EMAIL) is not None
     assert [request.url.params["page"] for request in server.requests] == ["1", "2"]
+
+
+async def test_a_server_that_does_not_filter_ends_the_search_with_a_reason() -> None:
+    server = Server(page(*(f"x{number}@acme.example" for number in range(50))))
+    async with client(server) as auth:
+        with pytest.raises(VendorRejected, match="does not seem to filter"):
+            await auth.find_user_by_email(EMAIL)
+    assert len(server.requests) == 200
 
 
 async def test_deleting_is_quiet_when_the_user_is_gone_and_only_then() -> None:
@@ -258,8 +266,17 @@ async def test_a_redirect_takes_our_keys_nowhere() -> None:
     assert {request.url.host for request in server.requests} == {"supabase.test"}
 
 
-def test_importing_the_module_does_not_load_the_slow_client() -> None:
-    code = "import sys, tenant_provisioning.vendors.supabase; sys.exit('supabase_auth' in sys.modules)"
+def test_opening_the_client_does_not_load_the_slow_library() -> None:
+    code = """
+import asyncio, sys
+from tenant_provisioning.vendors.supabase import SupabaseAuth
+
+async def main() -> None:
+    async with SupabaseAuth("https://supabase.test", "service-key", "anon-key"):
+        sys.exit("supabase_auth" in sys.modules)
+
+asyncio.run(main())
+"""
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -330,6 +347,14 @@ async def test_a_recovery_link_works_for_a_known_address_only(auth: SupabaseAuth
     await make_ada(auth)
     link = await auth.generate_link("recovery", EMAIL)
     assert (await auth.verify_link(link.hashed_token, link.kind)).user_id == ADA
+
+
+async def test_a_newer_link_ends_the_older_one_even_of_the_other_kind(auth: SupabaseAuth) -> None:
+    await make_ada(auth)
+    older = await auth.generate_link("recovery", EMAIL)
+    await auth.generate_link("magiclink", EMAIL)
+    with pytest.raises(VendorRejected, match="otp_expired"):
+        await auth.verify_link(older.hashed_token, older.kind)
 
 
 async def test_a_banned_user_cannot_sign_in_until_the_ban_is_lifted(auth: SupabaseAuth) -> None:

@@ -80,7 +80,7 @@ async def list_connections(call: Call) -> Response:
 
 async def list_connection_types(call: Call) -> Response:
     """GET /connections/supportedConnectionTypes."""
-    return paged(call, [SUPPORTED], lambda supported: dict(supported))
+    return paged(call, [SUPPORTED], dict)
 
 
 async def get_connection(call: Call) -> Response:

@@ -65,6 +65,7 @@ class Creation:
     def __init__(
         self,
         world: World,
+        *,
         workspaces: Workspaces,
         items: Items,
         stores: Stores,

@@ -83,7 +83,7 @@ def read_bim(text: str) -> Shape:
         expressions = {entry["name"]: _joined(entry["expression"]) for entry in model.get("expressions", [])}
         tables, partitions = [], []
         for table in model.get("tables", []):
-            partition = next(iter(table.get("partitions", [])), {})
+            partition: dict[str, Any] = next(iter(table.get("partitions", [])), {})
             source = _joined(partition.get("source", {}).get("expression", ""))
             partitions.append(source)
             item = READ_ITEM.search(source)

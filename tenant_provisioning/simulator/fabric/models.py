@@ -10,7 +10,6 @@ from tenant_provisioning.simulator.fabric.records import (
     Credentials,
     Model,
     ModelTable,
-    Parameter,
     Source,
     Store,
     TableData,
@@ -95,9 +94,16 @@ class Models:
         """Point a data source elsewhere; credentials do not follow."""
         return self._with_source(model, source, self._source(server, database))
 
-    def set_parameters(self, model: Model, parameters: tuple[Parameter, ...], shape: Shape) -> Model:
-        """Give the parameters new values; the data sources follow."""
-        return self._keep(replace(self.reshape(model, shape), parameters=parameters))
+    def set_parameters(self, model: Model, values: Mapping[str, str]) -> Model:
+        """Give parameters new values; a data source that is named by one follows it, and loses its credentials."""
+        old = {known.value: values[known.name] for known in model.parameters if known.name in values}
+        sources = []
+        for source in model.sources:
+            server, database = old.get(source.server, source.server), old.get(source.database, source.database)
+            same = (server, database) == (source.server, source.database)
+            sources.append(source if same else self._source(server, database))
+        parameters = tuple(replace(known, value=values.get(known.name, known.value)) for known in model.parameters)
+        return self._keep(replace(model, sources=tuple(sources), parameters=parameters))
 
     def take_over(self, model: Model, principal_id: str) -> Model:
         """Make the principal the model's owner; credentials given by the owner before are gone."""
@@ -152,7 +158,8 @@ class Models:
             raise Refusal(
                 "CredentialsNotSpecified", f"The credentials for the data source {source.path} are not specified."
             )
-        if not credentials.accepted:
+        expired = credentials.expires_at is not None and credentials.expires_at <= self._world.now()
+        if expired or not credentials.accepted:
             raise Refusal(
                 "CredentialsRejected",
                 f"The credentials provided for the SQL source are invalid. (Source at {source.path}.)",

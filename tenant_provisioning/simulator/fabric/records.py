@@ -130,6 +130,7 @@ class Credentials:
     kind: str
     accepted: bool
     principal_id: str | None = None
+    expires_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,7 +82,13 @@ class FabricState:
         self.operations = Operations(world, self.agenda)
         self.jobs = Jobs(world, self.agenda, self.items, self.stores)
         self.creation = Creation(
-            world, self.workspaces, self.items, self.stores, self.models, self.reports, self.operations
+            world,
+            workspaces=self.workspaces,
+            items=self.items,
+            stores=self.stores,
+            models=self.models,
+            reports=self.reports,
+            operations=self.operations,
         )
         self.operations.on("refresh_metadata", lambda subject: self.stores.refresh_metadata(str(subject)))
         self._seen: dict[tuple[str, str], tuple[int, int]] = {}

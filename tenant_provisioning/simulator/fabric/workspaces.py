@@ -82,8 +82,14 @@ class Workspaces:
     # changing
 
     def create(
-        self, owner: Grant, name: str, description: str, capacity_id: str | None, *, id: str | None = None
-    ) -> Workspace:  # noqa: A002
+        self,
+        owner: Grant,
+        name: str,
+        description: str,
+        capacity_id: str | None,
+        *,
+        id: str | None = None,  # noqa: A002 - the vendor's word
+    ) -> Workspace:
         """A workspace whose owner is its admin at once."""
         self._check_name(name)
         if len(self._by_principal[owner.principal_id]) >= WORKSPACES_PER_PRINCIPAL:

@@ -51,6 +51,13 @@ class GroupUser(Body):
     profile: ProfileOfUser | None = None
 
 
+class RestoreGroup(Body):
+    """POST /admin/groups/{id}/restore."""
+
+    name: str | None = None
+    emailAddress: str = Field(min_length=1)
+
+
 class CreateProfile(Body):
     """POST /profiles; the swagger's required `id` does not exist."""
 

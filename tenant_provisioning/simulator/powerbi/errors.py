@@ -61,7 +61,9 @@ def query_failed(message: str) -> VendorAnswer:
         {"code": "AnalysisServicesErrorCode", "detail": {"type": 1, "value": "3241803789"}},
     ]
     code = "DatasetExecuteQueriesError"
-    return VendorAnswer(400, {"error": {"code": code, "pbi.error": {"code": code, "parameters": {}, "details": details}}})
+    return VendorAnswer(
+        400, {"error": {"code": code, "pbi.error": {"code": code, "parameters": {}, "details": details}}}
+    )
 
 
 def error(status: int, code: str | None, message: str | None, retry_after: int | None) -> VendorAnswer:
@@ -100,5 +102,7 @@ def wrong_method(method: str, path: str, allowed: list[str]) -> VendorAnswer:  #
 def bad_body(problem: BadBody) -> VendorAnswer:
     """A body of the wrong media type, that is no JSON, or with properties missing, unknown or invalid."""
     if problem.kind == "media_type":
-        return failed(415, "UnsupportedMediaType", "The request entity's media type is not supported for this resource.")
+        return failed(
+            415, "UnsupportedMediaType", "The request entity's media type is not supported for this resource."
+        )
     return failed(400, "BadRequest", f"Bad Request: {problem.message}")

@@ -108,9 +108,13 @@ class Imports:
                 raise Refusal("DuplicatePackageInvalid", "A dataset of this name is there without its report.")
             raise Refusal("DuplicatePackageFoundError", f"There is already a dataset or report named '{name}'.")
         if conflict == "Overwrite" and not most:
-            raise Refusal("DuplicatePackageNotFoundError", f"There is no dataset or report named '{name}' to overwrite.")
+            raise Refusal(
+                "DuplicatePackageNotFoundError", f"There is no dataset or report named '{name}' to overwrite."
+            )
         if conflict in {"Overwrite", "CreateOrOverwrite"} and most > 1:
-            raise Refusal("MoreThanOneDuplicatePackageFoundError", f"There is more than one dataset or report named '{name}'.")
+            raise Refusal(
+                "MoreThanOneDuplicatePackageFoundError", f"There is more than one dataset or report named '{name}'."
+            )
 
     def _finish(self, import_id: str) -> None:
         known = self._table.get(import_id)
@@ -144,7 +148,9 @@ class Imports:
             shown = package.live_dataset_id or ""
             found = self._world.fabric.items.find(shown)
             if found is None or not self._world.fabric.workspaces.role_in(found.workspace_id, known.owner_id):
-                raise Refusal("PowerBIModelNotFoundException", f"The dataset {shown} that the report shows was not found.")
+                raise Refusal(
+                    "PowerBIModelNotFoundException", f"The dataset {shown} that the report shows was not found."
+                )
         return dataset, None if known.skip_report else self._publish_report(workspace, known, shown)
 
     def _publish_report(self, workspace: Workspace, known: Import, dataset_id: str) -> Item:
@@ -163,4 +169,6 @@ class Imports:
         same = list(items.named(workspace.id, type, known.name))
         if same and known.conflict in {"Overwrite", "CreateOrOverwrite"}:
             return same[0]
-        return items.reserve(workspace, type, known.name, folder_id=known.folder_id, unique=False, visible_at=self._world.now())
+        return items.reserve(
+            workspace, type, known.name, folder_id=known.folder_id, unique=False, visible_at=self._world.now()
+        )

@@ -51,7 +51,11 @@ def read_package(content: bytes) -> Package:
 
 def thin_package(title: str, dataset_id: str) -> bytes:
     """A package that shows a dataset live; the same bytes for the same report."""
-    layout = {"id": 0, "resourcePackages": [], "sections": [{"name": "ReportSection", "displayName": title, "visualContainers": []}]}
+    layout = {
+        "id": 0,
+        "resourcePackages": [],
+        "sections": [{"name": "ReportSection", "displayName": title, "visualContainers": []}],
+    }
     bond = {"Version": 3, "Connections": [], "RemoteArtifacts": [{"DatasetId": dataset_id}]}
     types = '<?xml version="1.0" encoding="utf-8"?><Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"/>'
     parts = {

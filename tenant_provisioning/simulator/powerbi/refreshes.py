@@ -38,13 +38,17 @@ class Refreshes:
             raise Refusal("InvalidRequest", "Invalid dataset. This API can only be called on a Model-based dataset")
         earlier = self.of(item.id)
         if earlier and earlier[0].finished_at is None:
-            raise Refusal("InvalidRequest", "Invalid dataset refresh request. Another refresh request is already executing")
+            raise Refusal(
+                "InvalidRequest", "Invalid dataset refresh request. Another refresh request is already executing"
+            )
         now = self._world.now()
         if not on_capacity:
             if enhanced:
                 raise Refusal("InvalidRequest", "Enhanced refresh is only supported for datasets on dedicated capacity")
             if sum(refresh.started_at > now - DAY_SECONDS for refresh in earlier) >= SHARED_CAPACITY_A_DAY:
-                raise Refusal("RefreshLimitExceeded", "Invalid dataset refresh request. The daily refresh limit is reached")
+                raise Refusal(
+                    "RefreshLimitExceeded", "Invalid dataset refresh request. The daily refresh limit is reached"
+                )
         fault = self._world.faults.claim("refresh_failed", "powerbi", "refresh_dataset", item.name)
         doomed = (fault.plan.code or PROCESSING_ERROR, fault.plan.message or "The refresh failed.") if fault else None
         identifier = self._world.new_id()
@@ -89,4 +93,6 @@ def exception_json(refresh: Refresh) -> str | None:
     if refresh.error is None:
         return None
     code, message = refresh.error
-    return json.dumps({"errorCode": code} | ({} if code == ERROR_CODES["CredentialsNotSpecified"] else {"errorDescription": message}))
+    return json.dumps(
+        {"errorCode": code} | ({} if code == ERROR_CODES["CredentialsNotSpecified"] else {"errorDescription": message})
+    )

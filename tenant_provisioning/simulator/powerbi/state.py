@@ -2,12 +2,12 @@
 
 import base64
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tenant_provisioning.simulator.entra.state import object_id_of
+from tenant_provisioning.simulator.entra.state import RESOURCES, TokenProblem, object_id_of
 from tenant_provisioning.simulator.fabric.records import Credentials, Item, Model, Report, Source, Workspace
 from tenant_provisioning.simulator.fabric.refusals import Refusal
 from tenant_provisioning.simulator.powerbi.imports import Imports
@@ -125,6 +125,10 @@ class PowerBIState:
             raise Refusal("AuthenticationFailed", "The address of the upload is not valid any more.")
         return upload
 
+    def fill_upload(self, upload: Upload, content: bytes) -> None:
+        """Keep what was put into the place."""
+        self.uploads.put(upload.id, replace(upload, package=self.imports.keep(content)))
+
     # data sources by the gateway that Power BI makes up for each
 
     def source(self, gateway_id: str, datasource_id: str | None, caller_id: str) -> list[SourceOf]:
@@ -139,12 +143,18 @@ class PowerBIState:
             raise Refusal("DMTS_DatasourceNotFound", "The data source was not found.")
         return mine
 
-    def sign_in(self, known: SourceOf, kind: str, values: dict[str, str]) -> None:
-        """Give a data source credentials of its own. An access token signs in as whoever it was issued to."""
-        credentials = Credentials(kind, False)
+    def sign_in(self, known: SourceOf, kind: str, token: str | None) -> None:
+        """Give a data source credentials of its own; an access token signs in as its owner for as long as it lives.
+
+        SQL in Fabric takes Entra sign-in only, so every other kind is kept and will not be accepted.
+        """
+        credentials = Credentials(kind, accepted=False)
         if kind == "OAuth2":
-            client = self._world.entra.client(values.get("clientId", ""))
-            credentials = Credentials(kind, client is not None, client.object_id if client else None)
+            try:
+                identity = self._world.entra.check(token, RESOURCES)
+            except TokenProblem as problem:
+                raise Refusal("DM_GWPipeline_Client_OAuthTokenInvalid", "The access token is not valid.") from problem
+            credentials = Credentials(kind, True, identity.object_id, identity.expires_at)
         self._world.fabric.models.sign_in(known.model, known.source, credentials)
 
     # throttling
@@ -182,5 +192,7 @@ class PowerBIState:
         item = self._world.fabric.items.find(item_id.lower())
         seen = item is not None and item.type == type and (workspace is None or item.workspace_id == workspace.id)
         if item is None or not seen or not self._world.fabric.workspaces.role_in(item.workspace_id, caller_id):
-            raise Refusal("ItemNotFound", f"{'Dataset' if type == 'SemanticModel' else 'Report'} {item_id} is not found.")
+            raise Refusal(
+                "ItemNotFound", f"{'Dataset' if type == 'SemanticModel' else 'Report'} {item_id} is not found."
+            )
         return item

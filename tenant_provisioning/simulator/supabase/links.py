@@ -40,6 +40,7 @@ SENT_AT = {
     "email_change_token_current": "email_change_sent_at",
     "email_change_token_new": "email_change_sent_at",
 }
+NO_LINKS: Mapping[str, str] = dict.fromkeys(SENT_AT, "")  # a proof, or a new password, voids all that are open
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,26 +158,20 @@ class Links:
             raise otp_expired(wrong)
         if kind == "email_change":
             return self._change_email(user, slot)
-        return self._confirm(user, slot)
+        return self._confirm(user)
 
-    def _confirm(self, user: User, slot: str) -> User:
-        changes: dict[str, object] = {slot: ""}
+    def _confirm(self, user: User) -> User:
+        changes: dict[str, object] = dict(NO_LINKS)
         if user.email_confirmed_at is None:
-            changes |= {
-                "confirmation_token": "",
-                "email_confirmed_at": self._world.now(),
-                "user_metadata": merged(user.user_metadata, {"email_verified": True}),
-            }
+            changes["email_confirmed_at"] = self._world.now()
+            changes["user_metadata"] = merged(user.user_metadata, {"email_verified": True})
         return self._state.save(user, **changes)
 
     def _change_email(self, user: User, slot: str) -> User | None:
         if not user.email_change_half_done:
             self._state.save(user, email_change_half_done=True, **{slot: ""})
             return None
-        return self._state.save(
-            user, email=user.new_email, new_email="", email_change_half_done=False,
-            email_change_token_current="", email_change_token_new="",
-        )  # fmt: skip
+        return self._state.save(user, email=user.new_email, new_email="", email_change_half_done=False, **NO_LINKS)
 
     def _sign_up(self, kind: str, email: str, password: str) -> User:
         if kind == "signup":

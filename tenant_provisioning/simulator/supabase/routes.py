@@ -61,7 +61,7 @@ async def list_users(request: Request) -> Response:
     """GET admin/users, a page at a time."""
     page, per_page = (_number(request, name, usual) for name, usual in (("page", 1), ("per_page", 50)))
     users, total = state_of(request).list_users(page, per_page, request.query_params.get("filter", ""))
-    last = max(1, -(-total // per_page))
+    last = -(-total // per_page)
     pages = ({"next": page + 1} if page < last else {}) | {"last": last}
     link = ", ".join(
         f'<{request.url.path}?page={number}&per_page={per_page}>; rel="{rel}"' for rel, number in pages.items()
@@ -226,6 +226,6 @@ def _guarded(call: Call, *, admin: bool, key: bool) -> Handler:
 
 def _number(request: Request, name: str, usual: int) -> int:
     given = request.query_params.get(name, "") or str(usual)
-    if not given.isdecimal() or int(given) < 1:
+    if not given.isdecimal() or (name == "per_page" and int(given) < 1):
         raise invalid(f'Bad Pagination Parameters: strconv.ParseUint: parsing "{given}": invalid syntax')
-    return int(given)
+    return max(1, int(given))

@@ -20,7 +20,7 @@ from tenant_provisioning.simulator.supabase.errors import (
     user_not_found,
     weak_password,
 )
-from tenant_provisioning.simulator.supabase.links import SENT_AT, Links
+from tenant_provisioning.simulator.supabase.links import NO_LINKS, Links
 from tenant_provisioning.simulator.supabase.sessions import Session, Sessions
 from tenant_provisioning.simulator.supabase.users import User, ban_end, merged, rfc3339, valid_email
 from tenant_provisioning.simulator.world import SUPABASE_JWT_SECRET
@@ -91,10 +91,12 @@ class SupabaseState:
     def list_users(self, page: int, per_page: int, contains: str) -> tuple[list[User], int]:
         """One page of users, newest first, and how many there are in all; `contains` filters address and full name."""
         users = self.users.values()
-        if contains:
-            wanted = contains.lower()
+        if contains:  # the address is compared as it is stored, in lower case; the name in any case
+            name = contains.lower()
             users = [
-                user for user in users if wanted in f"{user.email}\n{user.user_metadata.get('full_name', '')}".lower()
+                user
+                for user in users
+                if contains in user.email or name in str(user.user_metadata.get("full_name", "")).lower()
             ]
         users = sorted(users, key=lambda user: user.created_at)
         end = len(users) - (page - 1) * per_page
@@ -147,7 +149,7 @@ class SupabaseState:
         )
 
     def update_user(self, user: User, given: bodies.AdminUser) -> User:
-        """What an administrator changes; a new password ends every session, and its strength is checked."""
+        """What an administrator changes; a new password ends every session and link, and its strength is checked."""
         changes: dict[str, object] = {}
         if given.email:
             changes["email"] = valid_email(given.email)
@@ -155,21 +157,21 @@ class SupabaseState:
             if other is not None and other.id != user.id:
                 raise database_error("Error updating user")
         if given.password is not None:
-            changes["password"] = self._new_password(given.password)
+            changes |= {"password": self._new_password(given.password), **NO_LINKS}
+            self.sessions.end(user.id)
         if given.ban_duration:
             changes["banned_until"] = ban_end(given.ban_duration, self.world.now())
         for name in ("app_metadata", "user_metadata"):
             changes[name] = merged(getattr(user, name), getattr(given, name) or {})
         for name in ("phone", "role"):
             changes[name] = getattr(given, name) or getattr(user, name)
-        if given.email_confirm and user.email_confirmed_at is None:
-            changes["email_confirmed_at"] = self.world.now()
-        if "password" in changes:
-            self.sessions.end(user.id)
+        if given.email_confirm:
+            verified = merged({**user.user_metadata, "email_verified": True}, given.user_metadata or {})
+            changes |= {"email_confirmed_at": self.world.now(), "user_metadata": verified, **NO_LINKS}
         return self.save(user, **changes)
 
     def update_own(self, user: User, session: Session, given: bodies.OwnUser) -> User:
-        """What a signed-in user changes: a new password ends its other sessions, a new address awaits two links."""
+        """What a signed-in user changes: a new password ends its other sessions and links, a new address awaits two."""
         if given.app_metadata is not None:
             raise AuthError(403, "not_admin", "Updating app_metadata requires admin privileges")
         changes: dict[str, object] = {}
@@ -177,7 +179,7 @@ class SupabaseState:
         if email != user.email and self.find_by_email(email):
             raise email_exists()
         if given.password is not None:
-            changes["password"] = self._new_password(given.password)
+            changes = {"password": self._new_password(given.password), **NO_LINKS}
             if passwords.is_password(given.password, user.password):
                 raise AuthError(422, "same_password", "New password should be different from the old password.")
             self.sessions.end(user.id, keep=session.id)
@@ -195,7 +197,7 @@ class SupabaseState:
             self.users.delete(user.id)
         elif user.deleted_at is None:
             hidden = base64.urlsafe_b64encode(hashlib.sha256(user.email.encode()).digest()).decode().rstrip("=")
-            emptied = dict.fromkeys(("phone", "password", "new_email", *SENT_AT), "")
+            emptied = dict.fromkeys(("phone", "password", "new_email", *NO_LINKS), "")
             self.save(user, email=hidden, app_metadata={}, user_metadata={}, deleted_at=self.world.now(), **emptied)
 
     def sign_in(self, given: bodies.Password, issuer: str) -> dict[str, object]:

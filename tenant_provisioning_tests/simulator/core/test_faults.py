@@ -71,7 +71,7 @@ def test_a_malformed_body_is_no_json_although_the_status_is_good(simulator: Any,
     answer = http.get("/v6/domains/a.example/config", headers={"Authorization": "Bearer simulated-vercel-token"})
 
     assert answer.status_code == 200
-    with pytest.raises(ValueError, match="Expecting|Unterminated"):
+    with pytest.raises(ValueError, match=r"Expecting|Unterminated"):
         answer.json()
 
 

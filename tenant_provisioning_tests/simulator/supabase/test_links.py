@@ -153,3 +153,15 @@ def test_a_new_address_counts_after_both_mailboxes_have_agreed(admin, person, ad
     assert admin.auth.admin.get_user_by_id(ada.id).user.email == EMAIL
     proved = person.auth.verify_otp({"type": "email_change", "token_hash": new.hashed_token})
     assert proved.user.email == "lovelace@acme.example"
+
+
+def test_a_used_link_and_a_new_password_void_every_other_link(admin, person):
+    invited = link_of(admin, "invite").properties
+    recovered = link_of(admin, "recovery").properties
+    assert person.auth.verify_otp({"type": "recovery", "token_hash": recovered.hashed_token}).session
+    with pytest.raises(AuthApiError, match="Email link is invalid or has expired"):
+        person.auth.verify_otp({"type": "invite", "token_hash": invited.hashed_token})
+    open_link = link_of(admin, "recovery")
+    admin.auth.admin.update_user_by_id(open_link.user.id, {"password": "battery staple"})
+    with pytest.raises(AuthApiError, match="Email link is invalid or has expired"):
+        person.auth.verify_otp({"type": "recovery", "token_hash": open_link.properties.hashed_token})

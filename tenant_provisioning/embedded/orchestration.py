@@ -1,0 +1,109 @@
+"""Dagster as a program: its home, how it is started, how it is asked whether it is ready. Nothing here imports Dagster."""
+
+import shutil
+import sys
+import time
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+from psycopg import sql
+
+from tenant_provisioning.embedded.ports import LOOPBACK
+from tenant_provisioning.embedded.processes import Program
+from tenant_provisioning.model.errors import SetupError
+
+CHECKOUT = Path(__file__).parents[2]
+READINESS = """{
+  workspaceOrError {
+    __typename
+    ... on PythonError { message }
+    ... on Workspace { locationEntries { locationOrLoadError { __typename ... on PythonError { message } } } }
+  }
+  instance { daemonHealth { allDaemonStatuses { required lastHeartbeatTime } } }
+}"""
+
+
+def prepare_home(environment: Mapping[str, str]) -> None:
+    """Dagster's home is there, with the instance's `dagster.yaml` as it is now."""
+    home = Path(environment["DAGSTER_HOME"])
+    home.mkdir(exist_ok=True)
+    shutil.copyfile(_shipped("dagster.yaml"), home / "dagster.yaml")
+
+
+def dagster_program(environment: Mapping[str, str], *, port: int, definitions: str | None = None) -> Program:
+    """Webserver, daemon and code server. `definitions` names a module to load instead of what `workspace.yaml` says."""
+    code = ["-m", definitions] if definitions else ["-w", _shipped("workspace.yaml")]
+    return Program(
+        name="dagster",
+        command=[sys.executable, "-m", "dagster", "dev", "-h", LOOPBACK, "-p", str(port), *code],
+        environment=environment,
+        directory=Path(environment["DAGSTER_HOME"]),
+        stop_seconds=15,
+    )
+
+
+def migration_program(environment: Mapping[str, str]) -> Program:
+    """Brings Dagster's storage to the installed version. Not needed for an empty one: Dagster makes that up to date."""
+    return Program(
+        name="dagster-migration",
+        command=[sys.executable, "-m", "dagster", "instance", "migrate"],
+        environment=environment,
+        directory=Path(environment["DAGSTER_HOME"]),
+    )
+
+
+def storage_needs_migration(url: str) -> bool:
+    """Whether another version of Dagster was the last to use the storage."""
+    with psycopg.connect(url) as connection:
+        row = connection.execute(
+            "SELECT to_regclass('runs') IS NOT NULL, shobj_description(oid, 'pg_database') FROM pg_database"
+            " WHERE datname = current_database()"
+        ).fetchone()
+    return row is not None and bool(row[0]) and row[1] != _version_note()
+
+
+def note_storage_version(url: str) -> None:
+    """Remembers in the storage itself which version of Dagster uses it."""
+    with psycopg.connect(url) as connection:
+        connection.execute(sql.SQL("COMMENT ON DATABASE dagster IS {}").format(_version_note()))
+
+
+class DagsterReadiness:
+    """Whether the Dagster on this port serves its definitions and every daemon has been heard since it was started."""
+
+    def __init__(self, port: int) -> None:
+        self._url = f"http://{LOOPBACK}:{port}/graphql"
+        self._since = time.time()
+
+    def __call__(self) -> bool:
+        """SetupError when the definitions cannot be loaded."""
+        try:
+            answer = httpx.post(self._url, json={"query": READINESS}, timeout=30, trust_env=False)
+        except httpx.TransportError:
+            return False
+        return answer.status_code == 200 and self._judge(answer.json()["data"])
+
+    def _judge(self, data: dict[str, Any]) -> bool:
+        workspace = data["workspaceOrError"]
+        found = [entry["locationOrLoadError"] for entry in workspace.get("locationEntries", [])]
+        for result in (workspace, *filter(None, found)):
+            if result["__typename"] == "PythonError":
+                raise SetupError(f"Dagster cannot load the definitions: {result['message']}")
+        daemons = [one for one in data["instance"]["daemonHealth"]["allDaemonStatuses"] if one["required"]]
+        heard = all((one["lastHeartbeatTime"] or 0) > self._since for one in daemons)
+        return bool(found) and all(found) and heard
+
+
+def _version_note() -> str:
+    return f"used by dagster {version('dagster')}"
+
+
+def _shipped(name: str) -> Path:
+    for place in (CHECKOUT / name, Path(__file__).with_name(name)):
+        if place.exists():
+            return place
+    raise SetupError(f"{name} is neither in {CHECKOUT} nor in the package: the embedded default runs from a checkout")
