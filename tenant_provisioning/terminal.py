@@ -79,14 +79,16 @@ def qa_board(view: TenantView) -> RenderableType:
     """The automatic checks in the order of the steps, each with ✓, ✗ or …, and a reason for what did not pass."""
     table = Table(title=f"QA: {view.organization.name}", title_justify="left", title_style="bold", show_edge=False, pad_edge=False, box=None)
     for column in ("", "Check", "Step", "Found"):
-        table.add_column(column, style="dim" if column == "Step" else None, header_style="dim")
+        table.add_column(column, style="dim" if column == "Step" else None, header_style="dim", no_wrap=column == "Step")
     latest = {result.verdict.check: result for result in view.results}
     for step in STEPS:
         for check in step.checks:
             result = latest.get(check)
             sign = VERDICT_SIGNS[result.verdict.outcome] if result else "…"
             found = "not asked yet" if result is None else result.verdict.reason or result.verdict.found
-            table.add_row(Text(sign, COLOURS[sign]), check.replace("_", " "), step.title, found)
+            passed = result is not None and result.verdict.passed
+            shown = Text(found, no_wrap=True, overflow="ellipsis", style="dim") if passed else Text(found)
+            table.add_row(Text(sign, COLOURS[sign]), Text(check.replace("_", " "), no_wrap=True), step.title, shown)
     return Group(_headline(view.organization), Text(f"{view.deployed} of {view.matching} reports deployed"), Text(), table)
 
 

@@ -32,11 +32,11 @@ async def view(db: Database, tenant: str, templates: tuple[TemplateReport, ...])
 
 
 async def views(db: Database, tenant: str, templates: tuple[TemplateReport, ...]) -> AsyncIterator[TenantView]:
-    """The tenant as it changes, the first look at once, until it waits for a person."""
+    """The tenant as it changes, the first look at once, until it waits for a person and no run works on it any more."""
     while True:
         now = await view(db, tenant, templates)
         yield now
-        if now.organization.status not in UNDERWAY:
+        if now.organization.status not in UNDERWAY and now.organization.claimed_by_run is None:
             return
         await asyncio.sleep(LOOK_EVERY)
 

@@ -56,7 +56,7 @@ class KeptMail:
 class MailSink:
     """Receives on one port and shows on another, both on loopback; runs in a thread of its own, as a context manager.
 
-    0 chooses a free port. Mails lie in `directory` and stay there.
+    0 chooses a free port. Mails lie in `directory` and stay there; `url` is the page's.
     """
 
     def __init__(self, directory: Path, *, smtp_port: int = 0, web_port: int = 0) -> None:
@@ -64,17 +64,10 @@ class MailSink:
         self.mails = Mails(directory)
         self._smtp = _listener(smtp_port)
         self._web = _listener(web_port)
+        self.smtp_port = int(self._smtp.getsockname()[1])
+        self.url = f"http://{LOOPBACK}:{self._web.getsockname()[1]}"
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="mail sink", daemon=True)
-
-    @property
-    def smtp_port(self) -> int:
-        return int(self._smtp.getsockname()[1])
-
-    @property
-    def url(self) -> str:
-        """The page."""
-        return f"http://{LOOPBACK}:{self._web.getsockname()[1]}"
 
     def __enter__(self) -> Self:
         self._thread.start()

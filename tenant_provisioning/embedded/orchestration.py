@@ -1,4 +1,4 @@
-"""Dagster as a program: its home, how it is started, how it is asked whether it is ready. Nothing here imports Dagster."""
+"""Dagster as a program: its home, how it is started and asked whether it is ready. Nothing here imports Dagster."""
 
 import shutil
 import sys

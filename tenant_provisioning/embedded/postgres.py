@@ -53,6 +53,16 @@ class EmbeddedPostgres:
         self._lock: IO[str] | None = None
         self._secret = self.data_dir / "secrets" / "postgres-password"
 
+    @property
+    def process_id(self) -> int:
+        """Of the server that this object runs."""
+        return self._server.pid
+
+    @property
+    def postmaster_pid_file(self) -> Path:
+        """Where a server notes its process while it runs."""
+        return self._data / "postmaster.pid"
+
     def url(self, database: str = "platform", *, driver: str = "") -> str:
         """How to reach a database of this server, with its password; `driver` as SQLAlchemy names it."""
         scheme = f"postgresql+{driver}" if driver else "postgresql"
@@ -65,17 +75,11 @@ class EmbeddedPostgres:
             self._lock = hold_lock(self.data_dir / "postgres.lock")
         except BlockingIOError:
             raise SetupError(f"the database in {self.data_dir} is already running under another process") from None
-        self._place = place_for(self.data_dir)
-        if self._place.parent != self.data_dir:
-            self._note(f"the database lies in {self._place}, because the user it runs as cannot enter {self.data_dir}")
-        self._data = self._place / "data"
-        self._account = account_for(self._data)
-        self._binaries = readable_binaries(self._account)
-        if self._data.exists():
-            self._check_data()
-            self._end_unwatched_server()
-        else:
-            self._make_data()
+        try:
+            self._prepare_data()
+        except BaseException:
+            self.release()
+            raise
 
     def release(self) -> None:
         """Another process may use the data; to be called when the server has stopped."""
@@ -132,6 +136,19 @@ class EmbeddedPostgres:
         end(self._server, self.program())
         self.release()
 
+    def _prepare_data(self) -> None:
+        self._place = place_for(self.data_dir)
+        if self._place.parent != self.data_dir:
+            self._note(f"the database lies in {self._place}: the user it runs as cannot enter {self.data_dir}")
+        self._data = self._place / "data"
+        self._account = account_for(self._data)
+        self._binaries = readable_binaries(self._account)
+        if self._data.exists():
+            self._check_data()
+            self._end_unwatched_server()
+        else:
+            self._make_data()
+
     def _password(self) -> str:
         return kept_secret(self._secret, lambda: secrets.token_urlsafe(24))
 
@@ -177,7 +194,7 @@ class EmbeddedPostgres:
 
     def _end_unwatched_server(self) -> None:
         """Ends a server that lost its owner; a postmaster.pid that now names another program is just removed."""
-        pid_file = self._data / "postmaster.pid"
+        pid_file = self.postmaster_pid_file
         try:
             process = psutil.Process(int(pid_file.read_text().split()[0]))
             if Path(process.cwd()) != self._data.resolve():

@@ -43,7 +43,7 @@ def end_marked(prefix: str, *, grace: float = GRACE) -> int:
         for process in found:
             _end(process, kill=time.monotonic() >= deadline, ask=process not in asked)
         asked.update(found)
-        psutil.wait_procs(found, timeout=LOOK_AGAIN)
+        time.sleep(LOOK_AGAIN)  # psutil's own wait would take the exit code away from whoever started it
     return len(asked)
 
 

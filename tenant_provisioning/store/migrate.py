@@ -47,7 +47,7 @@ class Migration:
 
 def read_migrations(folder: Path = MIGRATIONS) -> tuple[Migration, ...]:
     """The migrations of a folder in the order in which they apply."""
-    texts = {path.stem: path.read_text("utf-8").replace("\r\n", "\n") for path in sorted(folder.glob("*.sql"))}
+    texts = {path.stem: path.read_text("utf-8") for path in sorted(folder.glob("*.sql"))}
     return tuple(Migration(name, sql, hashlib.sha256(sql.encode()).hexdigest()) for name, sql in texts.items())
 
 
@@ -60,12 +60,23 @@ async def migrate(database_url: str, *, folder: Path = MIGRATIONS) -> list[str]:
     migrations = read_migrations(folder)
     connection = await connect(database_url, autocommit=True)
     async with connection:
+        await _prepare(connection, migrations)
+        return [migration.name for migration in migrations if await _apply(connection, migration)]
+
+
+async def _prepare(connection: Connection, migrations: Sequence[Migration]) -> None:
+    """The bookkeeping is there, and every file that was applied is as it was then."""
+    try:
         async with connection.transaction():
             await _lock(connection)
             if not await _has_bookkeeping(connection):
                 await connection.execute(BOOKKEEPING)
-            _check_unchanged(migrations, await _applied(connection))
-        return [migration.name for migration in migrations if await _apply(connection, migration)]
+            applied = await _applied(connection)
+    except psycopg.Error as failure:
+        raise SetupError(
+            f"this database cannot be migrated by {connection.info.user}: {failure.diag.message_primary}"
+        ) from failure
+    _check_unchanged(migrations, applied)
 
 
 async def _lock(connection: Connection) -> None:

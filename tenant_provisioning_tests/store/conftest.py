@@ -23,18 +23,20 @@ EMPTY = """
     where datname = current_database() and pid <> pg_backend_pid();
     begin;
     set local session_replication_role = replica; -- no foreign keys for the moment
-    alter table audit_log disable trigger audit_log_is_append_only;
     do $$
     declare
       ours text;
+      always boolean := (select tgenabled = 'A' from pg_trigger where tgname = 'audit_log_is_append_only');
     begin
+      alter table audit_log disable trigger audit_log_is_append_only;
       for ours in select relname from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r'
           and relname not in ('roles', 'applied_migrations') loop
         execute format('delete from public.%I', ours);
       end loop;
+      execute 'alter table audit_log enable ' || case when always then 'always ' else '' end
+        || 'trigger audit_log_is_append_only';
     end
     $$;
-    alter table audit_log enable always trigger audit_log_is_append_only;
     commit;
 """
 SUPABASE = """
@@ -88,7 +90,7 @@ class Server:
     def create_supabase_project(self) -> str:
         """The name of a database as a new Supabase project has it.
 
-        Its owner `project_owner` is no superuser, the schema `auth` is somebody else's, new tables are open to everybody.
+        Its owner `project_owner` is no superuser, the schema `auth` is not its own, new tables are open to everybody.
         """
         with psycopg.connect(self.url(), autocommit=True) as connection:
             if not connection.execute("select from pg_roles where rolname = 'project_owner'").fetchall():

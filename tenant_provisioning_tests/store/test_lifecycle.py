@@ -34,9 +34,11 @@ INSERT = """insert into organizations
 
 
 @pytest.fixture(scope="module")
-def connection(server: Any, shared_database: str) -> Iterator[Connection[TupleRow]]:
-    with psycopg.connect(server.url(shared_database)) as connection:
+def connection(server: Any, plain_template: str) -> Iterator[Connection[TupleRow]]:
+    name = server.create(plain_template)
+    with psycopg.connect(server.url(name)) as connection:
         yield connection
+    server.drop(name)
 
 
 @pytest.fixture

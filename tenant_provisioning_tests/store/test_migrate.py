@@ -87,6 +87,12 @@ async def test_a_file_that_fails_half_way_leaves_nothing_and_can_be_repaired(emp
     assert await migrate(empty_url, folder=tmp_path) == ["2_second"]
 
 
+async def test_a_login_that_may_not_migrate_is_told_so(server: Any, supabase_project: str, empty_url: str) -> None:
+    name = psycopg.conninfo.conninfo_to_dict(empty_url)["dbname"]
+    with pytest.raises(SetupError, match=r"cannot be migrated by project_owner: permission denied"):
+        await migrate(server.url(str(name), "project_owner", "project"))
+
+
 @pytest.mark.parametrize("file", sorted(MIGRATIONS.glob("*.sql")), ids=lambda path: path.stem)
 def test_a_migration_has_a_timestamp_and_neither_transactions_nor_extensions(file: Path) -> None:
     assert re.fullmatch(r"\d{14}_[a-z_]+", file.stem)

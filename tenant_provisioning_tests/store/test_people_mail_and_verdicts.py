@@ -83,6 +83,18 @@ async def test_a_mail_is_handed_to_one_sender_and_sent_once(db: Database, acme: 
     }
 
 
+async def test_a_mail_that_another_sender_is_about_to_claim_is_passed_over(db: Database, acme: Organization) -> None:
+    for recipient in ("first@acme.example", "second@acme.example"):
+        await queue(db, acme, recipient)
+    async with db.connection() as rival:
+        await rival.execute("update email_outbox set state = 'sending' where recipient = 'first@acme.example'")
+        async with asyncio.timeout(5):
+            mail = await claim_next(db)
+    assert mail
+    assert mail.recipient == "second@acme.example"
+    assert await claim_next(db) is None
+
+
 async def test_mail_is_claimed_for_one_organization_where_one_is_named(
     db: Database, acme: Organization, other: Organization
 ) -> None:

@@ -19,8 +19,9 @@ from tenant_provisioning.store.requests import get_form, list_work, next_attempt
 Form = Callable[..., dict[str, Any]]
 S = DeploymentStatus
 ROWS = """
-    select (select count(*) from organizations) as organizations, (select count(*) from onboarding_requests) as requests,
-      (select count(*) from subscriptions) as subscriptions, (select count(*) from audit_log) as audit_entries"""
+    select (select count(*) from organizations) as organizations,
+      (select count(*) from onboarding_requests) as requests, (select count(*) from subscriptions) as subscriptions,
+      (select count(*) from audit_log) as audit_entries"""
 
 
 async def onboard(db: Database, raw: Any) -> Organization:

@@ -94,6 +94,7 @@ def test_what_is_not_encrypted_is_recognised(text: str) -> None:
         ("k1:" + base64.b64encode(b"short").decode(), "5 bytes; it needs 32"),
         (f"{OLD},{OLD}", "k1 twice"),
     ],
+    ids=["empty", "no key id", "bad key id", "not base64", "too short", "twice"],
 )
 def test_a_key_ring_that_cannot_be_used_is_explained_without_the_key(keyring: str, said: str) -> None:
     with pytest.raises(SetupError, match=said) as refusal:

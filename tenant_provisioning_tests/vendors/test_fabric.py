@@ -147,14 +147,14 @@ async def test_the_sql_endpoint_is_waited_for_while_its_address_is_null(
     assert uuid.UUID(endpoint.id)
 
 
-def test_a_lakehouse_in_progress_has_no_endpoint_yet() -> None:
-    told = {"id": None, "connectionString": None, "provisioningStatus": "InProgress"}
+@pytest.mark.parametrize("known", [None, "known early"])
+def test_a_lakehouse_in_progress_has_no_endpoint_yet(known: str | None) -> None:
+    told = {"id": known, "connectionString": known, "provisioningStatus": "InProgress"}
     body = {"id": "l", "displayName": "lh", "workspaceId": "w", "properties": {"sqlEndpointProperties": told}}
     assert Lakehouse.read(body).sql_endpoint is None
     ready = {"id": "e", "connectionString": "host", "provisioningStatus": "Success"}
-    assert Lakehouse.read({**body, "properties": {"sqlEndpointProperties": ready}}).sql_endpoint == SqlEndpoint(
-        "e", "host"
-    )
+    found = Lakehouse.read({**body, "properties": {"sqlEndpointProperties": ready}})
+    assert found.sql_endpoint == SqlEndpoint("e", "host")
 
 
 async def test_a_sql_endpoint_that_cannot_be_made_says_so(fabric: Fabric, simulator: Any, workspace: str) -> None:

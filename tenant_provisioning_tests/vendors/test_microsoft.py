@@ -142,9 +142,7 @@ async def test_no_credential_at_all_or_an_unusable_file_is_a_mistake_in_the_sett
         await entra(simulator, secret=None, certificate=tmp_path / "half.pem").token(FABRIC_SCOPE)
 
 
-FABRIC_SAYS = httpx.Response(
-    401, headers={"x-ms-public-api-error-code": "TokenExpired"}, json={"errorCode": "TokenExpired"}
-)
+FABRIC_SAYS = httpx.Response(401, headers={"x-ms-public-api-error-code": "TokenExpired"})
 POWERBI_SAYS = httpx.Response(403, json={"error": {"code": "TokenExpired", "message": "Access token has expired"}})
 
 

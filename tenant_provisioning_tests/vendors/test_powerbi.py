@@ -246,6 +246,12 @@ async def test_an_import_with_an_expired_token_sends_the_whole_file_again(
     assert statuses == [403, 202]
 
 
+async def test_a_workspace_of_almost_the_same_name_is_not_taken_for_ours(tokens: EntraTokens) -> None:
+    listed = {"value": [{"id": "g-1", "name": "ACME reports"}]}
+    async with scripted(tokens, lambda _request: httpx.Response(200, json=listed)) as powerbi:
+        assert await powerbi.find_group("Acme reports") is None
+
+
 async def test_an_import_is_one_file_part_with_its_options_in_the_query(tokens: EntraTokens, pbix: Path) -> None:
     sent: list[httpx.Request] = []
 

@@ -4,6 +4,7 @@ Access tokens are real RS256 JWTs of the v1.0 shape that the Microsoft APIs get.
 """
 
 import base64
+import functools
 import hashlib
 import uuid
 from collections.abc import Collection
@@ -81,7 +82,7 @@ class EntraState:
         self._checked: dict[str, tuple[Identity, str]] = {}
         keys = world.table("entra.signing_key", str, kept=True)
         pem = keys.get("current") or keys.put("current", _new_key())
-        self._key = cast("rsa.RSAPrivateKey", serialization.load_pem_private_key(pem.encode(), None))
+        self._key = _loaded(pem)
         self._public_key = self._key.public_key()
         self.key_id = hashlib.sha256(pem.encode()).hexdigest()[:27]
 
@@ -164,6 +165,12 @@ def thumbprint(certificate: str, algorithm: Literal["sha1", "sha256"]) -> str:
     """The certificate's thumbprint as `x5t` and `x5t#S256` carry it, without padding."""
     der = x509.load_pem_x509_certificate(certificate.encode()).public_bytes(serialization.Encoding.DER)
     return base64.urlsafe_b64encode(hashlib.new(algorithm, der).digest()).decode().rstrip("=")
+
+
+@functools.lru_cache(maxsize=8)
+def _loaded(pem: str) -> rsa.RSAPrivateKey:
+    """The key; reading it checks its primes, 50 ms that every reset would wait for."""
+    return cast("rsa.RSAPrivateKey", serialization.load_pem_private_key(pem.encode(), None))
 
 
 def _new_key() -> str:

@@ -1,1 +1,1 @@
-"""Microsoft Fabric: workspaces, items, data stores, semantic models, connections. Power BI shows the same world under other names."""
+"""Microsoft Fabric: workspaces and what is in them. Power BI shows the same world under other names."""

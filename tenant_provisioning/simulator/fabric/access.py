@@ -1,4 +1,4 @@
-"""What every Fabric call begins and ends with: the caller's token, throttling, paging, and the answers that are alike."""
+"""What every Fabric call begins and ends with: token, throttling, paging, and the answers that are alike."""
 
 import base64
 import binascii

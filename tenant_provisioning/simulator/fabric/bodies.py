@@ -1,4 +1,4 @@
-"""What Fabric takes in request bodies. Unknown properties are refused, though some that the real service was seen to take are here."""
+"""What Fabric takes in request bodies, with some that are outside its spec and were seen to be taken."""
 
 # ruff: noqa: N815 - properties are named by the vendor
 

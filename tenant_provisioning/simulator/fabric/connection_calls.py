@@ -175,7 +175,7 @@ def _connection(call: Call) -> Connection:
 
 def _credentials(call: Call, given: bodies.CredentialsBody) -> Credentials:
     if given.credentialType != "ServicePrincipal":
-        # no directory stands behind the other kinds here: SQL takes Entra sign-in only, so all but the identity's own are wrong
+        # SQL in Fabric takes Entra sign-in only, and no user signs in here
         return Credentials(given.credentialType, given.credentialType == "WorkspaceIdentity")
     if not (given.tenantId and given.servicePrincipalClientId and given.servicePrincipalSecret):
         raise Refusal(

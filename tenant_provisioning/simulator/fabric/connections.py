@@ -1,4 +1,4 @@
-"""Connections of the Entra tenant: an address, how to sign in there, and who may use it. They outlive the workspaces they serve."""
+"""Connections: an address, how to sign in there, who may use it. They outlive the workspaces they serve."""
 
 from collections.abc import Callable
 from dataclasses import replace

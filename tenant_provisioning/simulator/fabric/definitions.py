@@ -28,7 +28,7 @@ META_TYPE = re.compile(r'Type\s*=\s*"([^"]+)"')
 
 @dataclass(frozen=True)
 class Shape:
-    """What a definition says: data sources as (server, database), tables, parameters, and whether rows are secured by role."""
+    """What a definition says: data sources as (server, database), tables, parameters, and whether rows have roles."""
 
     sources: tuple[tuple[str, str], ...]
     tables: tuple[ModelTable, ...]

@@ -1,4 +1,7 @@
-"""Fabric's error form: a code that is in the body and in a header. Statuses marked unconfirmed were never seen in recorded traffic."""
+"""Fabric's error form: a code in the body and in a header.
+
+Statuses marked unconfirmed were never seen in recorded traffic.
+"""
 
 import time
 import uuid

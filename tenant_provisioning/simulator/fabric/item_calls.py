@@ -27,9 +27,9 @@ KINDS: Mapping[str, tuple[str, str]] = {
 }
 NEEDS_DEFINITION = frozenset({"SemanticModel", "Report"})
 ITEM_TYPES = frozenset({
-    *KINDS, "Environment", "DataPipeline", "SparkJobDefinition", "Eventhouse", "Eventstream", "KQLDatabase", "KQLQueryset",
-    "KQLDashboard", "Reflex", "MirroredDatabase", "MLModel", "MLExperiment", "GraphQLApi", "CopyJob", "VariableLibrary", "Dataflow",
-    "UserDataFunction", "DataAgent", "ApacheAirflowJob", "MountedDataFactory", "CosmosDBDatabase",
+    *KINDS, "ApacheAirflowJob", "CopyJob", "CosmosDBDatabase", "DataAgent", "DataPipeline", "Dataflow", "Environment",
+    "Eventhouse", "Eventstream", "GraphQLApi", "KQLDashboard", "KQLDatabase", "KQLQueryset", "MLExperiment", "MLModel",
+    "MirroredDatabase", "MountedDataFactory", "Reflex", "SparkJobDefinition", "UserDataFunction", "VariableLibrary",
 })  # fmt: skip
 DEFINITION_RETRY_SECONDS = 20
 

@@ -1,6 +1,7 @@
-"""The items of workspaces: their names, their folders, their definitions. What an item of a kind means is in stores and models.
+"""The items of workspaces: names, folders, definitions. What an item of a kind means is in stores, models and reports.
 
-Fabric refuses a second item of the same type and name; Power BI's imports and clones make duplicates, so the index holds several.
+Fabric refuses a second item of the same type and name; Power BI's imports and clones make duplicates, so the index
+holds several.
 """
 
 from collections import defaultdict

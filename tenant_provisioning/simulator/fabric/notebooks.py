@@ -1,7 +1,7 @@
 """Runs of items. A notebook's run reads the notebook that is really there: its SQL cells make the lakehouse's tables.
 
-Understood are `CREATE TABLE [IF NOT EXISTS] name (column type, …)` and `INSERT INTO name VALUES ('{parameter}', …)`, in any
-cell of the item's `.ipynb` or `.py`; other lines do nothing.
+Understood are `CREATE TABLE [IF NOT EXISTS] name (column type, …)` and `INSERT INTO name VALUES ('{parameter}', …)`, in
+any cell of the item's `.ipynb` or `.py`; other lines do nothing.
 """
 
 import base64

@@ -1,4 +1,4 @@
-"""Long-running operations: begun with a 202, carried out when due, asked for by id. What an operation does is told by its owner."""
+"""Long-running operations: begun with a 202, carried out when due, asked for by id. Their owners say what they do."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,7 +23,7 @@ class Operations:
         agenda.on("operation", self._finish)
 
     def on(self, work: str, carry_out: Work, give_up: Work | None = None) -> None:
-        """Say what this work does with its subject, returning the result, and what undoes its beginning when it fails."""
+        """Say what this work does with its subject, returning the result, and what undoes its beginning."""
         self._works[work] = (carry_out, give_up)
 
     def begin(self, work: str, subject: object, *, about: str, has_result: bool = True) -> Operation:

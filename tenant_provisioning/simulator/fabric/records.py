@@ -1,6 +1,6 @@
 """What Fabric remembers, as frozen records. How it changes is in the modules beside; its JSON is in views.
 
-A process that takes time is a moment in the record (`ready_at`, `visible_at`), so that nothing has to run in the background.
+What takes time is a moment in the record (`ready_at`, `visible_at`), so that nothing has to run in the background.
 """
 
 from collections.abc import Mapping
@@ -71,7 +71,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """Anything in a workspace. Its name is taken at once, it is seen from `visible_at` on (NEVER while its creation runs)."""
+    """Anything in a workspace. Its name is taken at once; it is seen from `visible_at` on, NEVER while it is made."""
 
     id: str
     workspace_id: str
@@ -106,7 +106,7 @@ class TableData:
 class Store:
     """The data of a lakehouse, warehouse or SQL database (`id` is the item's).
 
-    `written` is what was stored, `visible` what SQL sees of it: a lakehouse's endpoint lags until its metadata is refreshed.
+    `written` is what was stored, `visible` what SQL sees of it: of a lakehouse only what the last metadata refresh saw.
     """
 
     id: str
@@ -125,7 +125,7 @@ class Store:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """How a data source is signed in to: the secret itself is never kept, only whether the vendor's directory accepts it."""
+    """How a data source is signed in to: never the secret, only whether the directory accepts it."""
 
     kind: str
     accepted: bool
@@ -156,7 +156,7 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A data source of a model as its definition names it, with the credentials it was given and the connection it is bound to."""
+    """A data source as a model's definition names it, with its own credentials and the connection it is bound to."""
 
     kind: str
     server: str

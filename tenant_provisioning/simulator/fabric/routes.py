@@ -1,7 +1,7 @@
 """Fabric's routes, all below /v1.
 
-Not simulated: Git, deployment pipelines, bulk definitions, shortcuts, schedules, managed networks, domains, tags, and reading or
-writing of tables other than by a notebook's run; SQL itself (TDS) is not spoken.
+Not simulated: Git, deployment pipelines, bulk definitions, shortcuts, schedules, managed networks, domains, tags, and
+writing tables other than by a notebook's run; SQL itself (TDS) is not spoken.
 """
 
 from typing import TYPE_CHECKING

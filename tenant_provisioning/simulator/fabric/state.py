@@ -1,4 +1,4 @@
-"""Fabric as a whole: its parts, the world before any tenant, and what a snapshot shows. Each part's behaviour is in its own module."""
+"""Fabric as a whole: its parts, the world before any tenant, and what a snapshot shows. Behaviour is in the parts."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -165,7 +165,7 @@ class FabricState:
         return Credentials(kind, known, client.object_id if client else None)
 
     def blocked_until(self, principal_id: str, operation: str) -> float | None:
-        """When the caller may call this operation again, None when now: counted per caller and operation, by the minute."""
+        """When the caller may call this operation again, None when now: counted by the minute."""
         allowed = self.knobs.calls_per_minute
         if allowed is None:
             return None

@@ -1,4 +1,4 @@
-"""Where data lies: lakehouses with their SQL endpoints, warehouses, SQL databases. Who may read it is checked by whoever reads."""
+"""Where data lies: lakehouses with their SQL endpoints, warehouses, SQL databases. Who reads checks the right to."""
 
 import base64
 import re

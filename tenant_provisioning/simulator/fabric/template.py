@@ -60,7 +60,8 @@ def model() -> tuple[Part, ...]:
         encoded("definition/database.tmdl", "database\n\tcompatibilityLevel: 1600\n\n"),
         encoded(
             "definition/model.tmdl",
-            "model Model\n\tculture: en-US\n\tdefaultPowerBIDataSourceVersion: powerBI_V3\n\tsourceQueryCulture: en-US\n\n"
+            "model Model\n\tculture: en-US\n\tdefaultPowerBIDataSourceVersion: powerBI_V3\n"
+            "\tsourceQueryCulture: en-US\n\n"
             f"{listed}\n\n",
         ),
         encoded("definition/expressions.tmdl", expressions(TEMPLATE_SQL_ENDPOINT_HOST, TEMPLATE_SQL_ENDPOINT_ID)),

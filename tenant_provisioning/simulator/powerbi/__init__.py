@@ -1,1 +1,1 @@
-"""Power BI: groups, datasets, reports, imports, refreshes. It keeps what is its own; workspaces and items are Fabric's."""
+"""Power BI: groups, datasets, reports, imports, refreshes. Workspaces and items are Fabric's."""

@@ -1,4 +1,4 @@
-"""What every Power BI call begins and ends with: the caller's token or profile, throttling, and lists in OData's form."""
+"""What every Power BI call begins and ends with: token or profile, throttling, lists in OData's form."""
 
 import math
 from collections.abc import Awaitable, Callable, Iterable

@@ -1,4 +1,4 @@
-"""The calls about datasets: what they read from, their parameters, refreshes and queries, and the gateways of their sources."""
+"""The calls about datasets: their sources and parameters, refreshes and queries, and the sources' gateways."""
 
 import json
 
@@ -189,7 +189,8 @@ async def refresh_dataset(call: Call) -> Response:
         on_capacity=call.fabric.workspaces.on_capacity(workspace),
     )
     location = f"{origin(call.request)}{ROOT}/groups/{workspace.id}/datasets/{item.id}/refreshes/{begun.id}"
-    return Response(b"", 202, {"x-ms-request-id": begun.id, "Location": location})
+    # the second header is not in the swagger; an independent client takes the refresh's id from it
+    return Response(b"", 202, {"x-ms-request-id": begun.id, "RequestId": begun.id, "Location": location})
 
 
 async def list_refreshes(call: Call) -> Response:

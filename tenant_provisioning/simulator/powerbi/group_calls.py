@@ -48,18 +48,15 @@ def group_routes() -> list[Route]:
 async def list_groups(call: Call) -> Response:
     """GET /groups: $filter by name is the only look-up by name on the server that there is."""
     condition = call.query("$filter")
-    if condition:
-        found = _filtered(call, condition)
-    else:
-        found = call.fabric.workspaces.seen_by(call.caller.id)
+    found = _filtered(call, condition) if condition else call.fabric.workspaces.seen_by(call.caller.id)
     skip, top = call.number("$skip", 0) or 0, call.number("$top", MOST_GROUPS)
     return call.listed("groups", (views.group(call.fabric, workspace) for workspace in found[skip : skip + (top or 0)]))
 
 
 async def create_group(call: Call) -> Response:
-    """POST /groups: the new style only, workspaceV2=true."""
+    """POST /groups: workspaceV2 has the value true only, and may be left out."""
     given = await call.body(bodies.CreateGroup)
-    if not call.flag("workspaceV2"):
+    if not call.flag("workspaceV2", usual=True):
         raise Refusal("BadRequest", "Groups of the old style cannot be created any more; use workspaceV2=true.")
     made = call.fabric.workspaces.create(call.caller.grant(), given.name, "", None)
     return call.one("groups", views.group(call.fabric, made))

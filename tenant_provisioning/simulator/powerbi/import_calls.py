@@ -3,6 +3,7 @@
 from urllib.parse import parse_qs, urlsplit
 
 from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -27,6 +28,8 @@ def import_routes() -> list[Route]:
         route("GET", f"{one}/{{import}}", "get_import", get_import),
         route("POST", f"{one}/createTemporaryUploadLocation", "create_upload_location", create_upload_location),
         Route(f"{UPLOADS}/{{upload}}", operation("powerbi", "upload_blob", upload_blob), methods=["PUT"]),
+        # pbipy posts a form to the place; whether blob storage takes that is not known
+        Route(f"{UPLOADS}/{{upload}}", operation("powerbi", "upload_blob", upload_form), methods=["POST"]),
     ]
 
 
@@ -68,26 +71,38 @@ async def get_import(call: Call) -> Response:
 
 
 async def create_upload_location(call: Call) -> Response:
-    """POST createTemporaryUploadLocation: an address with a signature, on another host, good for an hour."""
+    """POST createTemporaryUploadLocation: an address with a signature, on another host, good for an hour.
+
+    The swagger writes Url and ExpirationTime, as it writes all such names; an independent client reads them in camel case.
+    """
     workspace = call.workspace(*WRITERS)
     if not call.fabric.workspaces.on_capacity(workspace):
         raise Refusal("BadRequest", "Files of more than 1 GB can be imported into groups on a capacity only.")
     made = call.powerbi.open_upload()
     expires = views.moment(made.expires_at)
     url = f"{home_cluster(call.request)}{UPLOADS}/{made.id}?sv=2023-11-03&se={expires}&sr=b&sp=rw&sig={made.signature}"
-    return call.one("temporaryUploadLocation", {"Url": url, "ExpirationTime": expires})
+    return call.one("temporaryUploadLocation", {"url": url, "expirationTime": expires})
 
 
 async def upload_blob(request: Request) -> Response:
     """PUT of the file to the temporary place, as blob storage takes it: 201 and no body."""
-    powerbi = request.scope["world"].powerbi
     if request.headers.get("x-ms-blob-type") != "BlockBlob":
         raise VendorAnswer(400, None, {"x-ms-error-code": "MissingRequiredHeader"})
+    return _stored(request, await request.body())
+
+
+async def upload_form(request: Request) -> Response:
+    """POST of the file to the temporary place as a form's only file."""
+    return _stored(request, await _only_file(request))
+
+
+def _stored(request: Request, content: bytes) -> Response:
+    powerbi = request.scope["world"].powerbi
     try:
         upload = powerbi.uploaded(request.path_params["upload"], request.query_params.get("sig", ""))
     except Refusal:
         raise VendorAnswer(403, None, {"x-ms-error-code": "AuthenticationFailed"}) from None
-    powerbi.fill_upload(upload, await request.body())
+    powerbi.fill_upload(upload, content)
     return Response(b"", 201)
 
 
@@ -95,15 +110,26 @@ async def _content(call: Call) -> bytes:
     media_type = call.request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type == "application/json":
         return _uploaded_before(call, await call.body(bodies.ImportInfo))
-    if media_type != "multipart/form-data":
+    try:
+        return await _only_file(call.request)
+    except VendorAnswer:
+        raise Refusal("BadRequest", "The request must be a form with exactly one file.") from None
+
+
+async def _only_file(request: Request) -> bytes:
+    media_type, _, rest = request.headers.get("content-type", "").partition(";")
+    if media_type.strip().lower() != "multipart/form-data":
         raise BadBody("media_type", f"media type {media_type or '(none)'} is neither multipart/form-data nor JSON")
-    if "boundary=" not in call.request.headers["content-type"]:
-        raise Refusal("BadRequest", "The multipart body has no boundary.")
-    async with call.request.form(max_files=2, max_fields=4) as form:
-        files = [part for part in form.values() if isinstance(part, UploadFile)]
-        if len(files) != 1:
-            raise Refusal("BadRequest", "The request must have exactly one file.")
-        return await files[0].read()
+    if "boundary=" not in rest:
+        raise VendorAnswer(400)
+    try:
+        async with request.form(max_files=2, max_fields=4) as form:
+            files = [part for part in form.values() if isinstance(part, UploadFile)]
+            if len(files) == 1:
+                return await files[0].read()
+    except HTTPException:
+        pass  # no form after all, or too many parts
+    raise VendorAnswer(400)
 
 
 def _uploaded_before(call: Call, given: bodies.ImportInfo) -> bytes:

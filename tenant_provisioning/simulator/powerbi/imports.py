@@ -164,7 +164,7 @@ class Imports:
         return item
 
     def _place(self, workspace: Workspace, known: Import, type: str) -> Item:  # noqa: A002 - the vendor's word
-        """The item to write to: the one of this name when the import overwrites, else a new one, a duplicate if need be."""
+        """The item to write to: the one of this name when the import overwrites, else a new one, even a duplicate."""
         items = self._world.fabric.items
         same = list(items.named(workspace.id, type, known.name))
         if same and known.conflict in {"Overwrite", "CreateOrOverwrite"}:

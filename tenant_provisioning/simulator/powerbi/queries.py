@@ -1,13 +1,12 @@
-"""A small part of DAX: enough for checks of what a dataset holds. What is not understood is an error, never an empty answer.
+"""A small part of DAX, to check what a dataset holds. What is not understood is an error, never an empty answer.
 
-Tables: a name, ROW, VALUES, DISTINCT, ALL, TOPN, FILTER with one comparison, SELECTCOLUMNS, SUMMARIZECOLUMNS. Scalars: literals,
-COUNTROWS, COUNT, DISTINCTCOUNT, MIN, MAX, SUM, COALESCE, BLANK.
+Tables: a name, ROW, VALUES, DISTINCT, ALL, TOPN, FILTER with one comparison, SELECTCOLUMNS, SUMMARIZECOLUMNS of one
+column. Scalars: literals, COUNTROWS, COUNT, DISTINCTCOUNT, MIN, MAX, SUM, COALESCE, BLANK, and sums of them.
 """
 
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import NoReturn
 
 from tenant_provisioning.simulator.fabric.records import TableData
 
@@ -17,10 +16,10 @@ COMMENT = re.compile(r"(--|//)[^\n]*|/\*.*?\*/", re.DOTALL)
 COMPARISONS: Mapping[str, Callable[[object, object], bool]] = {
     "=": lambda a, b: a == b,
     "<>": lambda a, b: a != b,
-    ">": lambda a, b: float(str(a)) > float(str(b)),
-    "<": lambda a, b: float(str(a)) < float(str(b)),
-    ">=": lambda a, b: float(str(a)) >= float(str(b)),
-    "<=": lambda a, b: float(str(a)) <= float(str(b)),
+    ">": lambda a, b: _number(a) > _number(b),
+    "<": lambda a, b: _number(a) < _number(b),
+    ">=": lambda a, b: _number(a) >= _number(b),
+    "<=": lambda a, b: _number(a) <= _number(b),
 }
 Row = dict[str, object]
 
@@ -43,7 +42,7 @@ def evaluate(query: str, tables: Mapping[str, TableData]) -> list[Row]:
     if reader.peek().upper() == "ORDER":
         found = reader.ordered(found)
     if reader.peek():
-        reader.fail(f"The syntax for '{reader.peek()}' is incorrect.")
+        raise reader.wrong(f"The syntax for '{reader.peek()}' is incorrect.")
     return [dict(zip(found.columns, row, strict=True)) for row in found.rows]
 
 
@@ -58,13 +57,13 @@ class _Reader:
         while position < len(text):
             found = TOKEN.match(text, position)
             if found is None:
-                self.fail(f"The syntax for '{text[position : position + 10]}' is incorrect.")
+                raise self.wrong(f"The syntax for '{text[position : position + 10]}' is incorrect.")
             self._tokens.append(found.group().strip())
             position = found.end()
 
-    def fail(self, message: str) -> NoReturn:
-        """End with the engine's words."""
-        raise QueryError(f"Query (1, {self._at + 1}) {message}")
+    def wrong(self, message: str) -> QueryError:
+        """What is wrong at this place, in the engine's words."""
+        return QueryError(f"Query (1, {self._at + 1}) {message}")
 
     def peek(self) -> str:
         """The next token, empty at the end."""
@@ -74,14 +73,14 @@ class _Reader:
         """The next token, taken."""
         token = self.peek()
         if not token:
-            self.fail("The syntax is incorrect: the query ended too early.")
+            raise self.wrong("The syntax is incorrect: the query ended too early.")
         self._at += 1
         return token
 
     def expect(self, token: str) -> None:
         """Take exactly this token."""
         if self.peek().upper() != token:
-            self.fail(f"The syntax for '{self.peek()}' is incorrect.")
+            raise self.wrong(f"The syntax for '{self.peek()}' is incorrect.")
         self._at += 1
 
     def table(self) -> _Table:
@@ -95,7 +94,7 @@ class _Reader:
         }  # fmt: skip
         maker = makers.get(token.upper())
         if maker is None:
-            self.fail(f"Failed to resolve name '{token}'. It is not a valid table, variable, or function name.")
+            raise self.wrong(f"Failed to resolve name '{token}'. It is not a valid table, variable, or function name.")
         self.expect("(")
         made = maker()
         self.expect(")")
@@ -124,7 +123,7 @@ class _Reader:
         name = token[1:-1].replace("''", "'") if token.startswith("'") else token
         known = self._tables.get(name.casefold())
         if known is None:
-            self.fail(f"Cannot find table '{name}'.")
+            raise self.wrong(f"Cannot find table '{name}'.")
         shown, table = known
         return _Table(tuple(f"{shown}[{column}]" for column in table.columns), table.rows)
 
@@ -136,7 +135,9 @@ class _Reader:
         for at, known in enumerate(table.columns):
             if known[known.rindex("[") :].casefold() == wanted:
                 return known, tuple(row[at] for row in table.rows)
-        self.fail(f"Column '{column[1:-1]}' in table {token} cannot be found or may not be used in this expression.")
+        raise self.wrong(
+            f"Column '{column[1:-1]}' in table {token} cannot be found or may not be used in this expression."
+        )
 
     def _row(self) -> _Table:
         pairs = self._pairs(None)
@@ -147,7 +148,7 @@ class _Reader:
         while True:
             name = self.take()
             if not name.startswith('"'):
-                self.fail("A column name must be a string.")
+                raise self.wrong("A column name must be a string.")
             self.expect(",")
             found[f"[{name[1:-1]}]"] = self.scalar(row)
             if self.peek() != ",":
@@ -174,19 +175,16 @@ class _Reader:
         table = self.table()
         self.expect(",")
         start, kept = self._at, []
-        for row in table.rows:
+        for row in table.rows or (_blanks(table),):
             self._at = start
             if self._compare(dict(zip(table.columns, row, strict=True))):
                 kept.append(row)
-        if not table.rows:
-            while self.peek() not in {")", ""}:
-                self.take()
-        return _Table(table.columns, tuple(kept))
+        return _Table(table.columns, tuple(kept) if table.rows else ())
 
     def _compare(self, row: Row) -> bool:
         left, mark, right = self.scalar(row), self.take(), self.scalar(row)
         if mark not in COMPARISONS:
-            self.fail(f"The syntax for '{mark}' is incorrect.")
+            raise self.wrong(f"The syntax for '{mark}' is incorrect.")
         return COMPARISONS[mark](left, right)
 
     def _select(self) -> _Table:
@@ -194,7 +192,7 @@ class _Reader:
         self.expect(",")
         start, rows = self._at, []
         columns: tuple[str, ...] = ()
-        for row in table.rows or (tuple(None for _ in table.columns),):
+        for row in table.rows or (_blanks(table),):
             self._at = start
             pairs = self._pairs(dict(zip(table.columns, row, strict=True)))
             columns = tuple(pairs)
@@ -206,7 +204,7 @@ class _Reader:
         groups = tuple(dict.fromkeys(values))
         if self.peek() != ",":
             return _Table((column,), tuple((value,) for value in groups))
-        self.fail("SUMMARIZECOLUMNS with more than one argument is not answered here.")
+        raise self.wrong("SUMMARIZECOLUMNS with more than one argument is not answered here.")
 
     def _term(self, row: Row | None) -> object:
         token = self.peek()
@@ -226,7 +224,7 @@ class _Reader:
         for known, value in row.items():
             if known.casefold().endswith(column.casefold()):
                 return value
-        self.fail(f"Column '{column[1:-1]}' cannot be found or may not be used in this expression.")
+        raise self.wrong(f"Column '{column[1:-1]}' cannot be found or may not be used in this expression.")
 
     def _call(self, name: str, row: Row | None) -> object:
         self.expect("(")
@@ -240,7 +238,9 @@ class _Reader:
             case "COUNT" | "DISTINCTCOUNT" | "MIN" | "MAX" | "SUM":
                 value = _aggregate(name, self._column()[1])
             case _:
-                self.fail(f"Failed to resolve name '{name}'. It is not a valid table, variable, or function name.")
+                raise self.wrong(
+                    f"Failed to resolve name '{name}'. It is not a valid table, variable, or function name."
+                )
         self.expect(")")
         return value
 
@@ -250,6 +250,11 @@ class _Reader:
             self.take()
             values.append(self.scalar(row))
         return next((value for value in values if value is not None), None)
+
+
+def _blanks(table: _Table) -> tuple[object, ...]:
+    """A row to read an expression with, so that an empty table's query is checked like any other."""
+    return tuple(None for _ in table.columns)
 
 
 def _aggregate(name: str, values: Iterable[object]) -> object:

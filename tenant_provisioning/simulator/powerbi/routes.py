@@ -1,7 +1,7 @@
 """Power BI's routes, all below /v1.0/myorg; paths are matched without regard to case.
 
-Not simulated: "My workspace", dashboards, dataflows, apps, scorecards, exports to other formats, refresh schedules, on-premises
-gateways, query scale-out, and the admin calls but for restoring a group.
+Not simulated: "My workspace", dashboards, dataflows, apps, scorecards, exports to other formats, refresh schedules,
+on-premises gateways, query scale-out, and the admin calls but for restoring a group.
 """
 
 from typing import TYPE_CHECKING

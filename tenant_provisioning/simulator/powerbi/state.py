@@ -1,4 +1,4 @@
-"""Power BI as a whole. Groups, datasets and reports are Fabric's workspaces and items; here is what only Power BI has."""
+"""Power BI as a whole: what only Power BI has. Groups, datasets and reports are Fabric's workspaces and items."""
 
 import base64
 from collections.abc import Iterable
@@ -133,12 +133,14 @@ class PowerBIState:
 
     def source(self, gateway_id: str, datasource_id: str | None, caller_id: str) -> list[SourceOf]:
         """The caller's data sources at this gateway, one or all."""
-        found = []
-        for model in self._world.fabric.models.all():
-            for source in model.sources:
-                if source.gateway_id == gateway_id and datasource_id in {None, source.datasource_id}:
-                    found.append(SourceOf(model, source))
-        mine = [known for known in found if known.model.owner_id == caller_id]
+        mine = [
+            SourceOf(model, source)
+            for model in self._world.fabric.models.all()
+            for source in model.sources
+            if model.owner_id == caller_id
+            and source.gateway_id == gateway_id
+            and datasource_id in {None, source.datasource_id}
+        ]
         if not mine:
             raise Refusal("DMTS_DatasourceNotFound", "The data source was not found.")
         return mine

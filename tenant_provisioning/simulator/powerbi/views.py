@@ -117,7 +117,7 @@ def imported(fabric: "FabricState", record: Import) -> dict[str, Any]:
 
 
 def datasource(source: Source) -> dict[str, Any]:
-    """A dataset's data source; once it is bound, gateway and id are the connection's."""
+    """A dataset's data source; once it is bound, its id is the connection's."""
     return {
         "datasourceType": source.kind,
         "connectionDetails": {"server": source.server, "database": source.database},

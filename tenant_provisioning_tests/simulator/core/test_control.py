@@ -6,6 +6,9 @@ from typing import Any
 import httpx
 import pytest
 
+from tenant_provisioning.simulator.latency import CALLS
+from tenant_provisioning.simulator.vendors import VENDORS
+
 GODADDY = {"Authorization": "sso-key simulated-key:simulated-godaddy-secret"}
 ACME = "/v1/domains/yourplatform.com/records/CNAME/acme"
 
@@ -80,3 +83,20 @@ def test_what_the_control_api_does_not_know_it_refuses(simulator: Any, path: str
 
     with pytest.raises(httpx.HTTPStatusError, match="400"):
         simulator.control(methods[path], path, body)
+
+
+def test_seeded_reports_are_in_the_template_workspace_once(simulator: Any, signed_in: Any) -> None:
+    reports = [{"id": f"88888888-8888-4888-8888-{number:012}", "name": f"Report {number}"} for number in range(3)]
+
+    for _ in range(2):
+        assert simulator.control("POST", "seed", {"reports": reports}) == {"reports": 3, "domains": 0}
+
+    template = "/v1.0/myorg/groups/44444444-4444-4444-8444-444444444444/reports"
+    found = {(report["id"], report["name"]) for report in signed_in("powerbi").get(template).json()["value"]}
+    assert found == {(report["id"], report["name"]) for report in reports}
+
+
+def test_every_line_of_the_latency_table_is_a_call_that_some_vendor_takes(simulator: Any) -> None:
+    served = {route.endpoint.__name__ for vendor in VENDORS for route in vendor.routes(simulator.world)}
+
+    assert set(CALLS) <= served

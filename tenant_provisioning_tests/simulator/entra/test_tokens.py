@@ -139,6 +139,19 @@ def test_an_assertion_signed_with_another_key_is_refused(
     assert (answer.status_code, answer.json()["error_codes"]) == (401, [700027])
 
 
+def test_an_assertion_that_names_no_certificate_is_refused(
+    simulator: Any, http: httpx.Client, certificate: tuple[str, str]
+) -> None:
+    key, public = certificate
+    simulator.control("PUT", f"entra/clients/{CLIENT}", {"certificate": public})
+    claims = {"aud": f"{simulator.url}{TOKEN_PATH}", "iss": CLIENT, "sub": CLIENT, "exp": 4_000_000_000}
+    form = assertion_form(claims, key, public) | {"client_assertion": jwt.encode(claims, key, "PS256")}
+
+    answer = http.post(TOKEN_PATH, data=form)
+
+    assert (answer.status_code, answer.json()["error_codes"]) == (401, [700027])
+
+
 def assertion_form(claims: dict[str, Any], key: str, public: str) -> dict[str, str]:
     der = x509.load_pem_x509_certificate(public.encode()).public_bytes(serialization.Encoding.DER)
     header = {"x5t#S256": base64.urlsafe_b64encode(hashlib.sha256(der).digest()).decode()}

@@ -99,18 +99,38 @@ def fabric(signed_in: Any) -> FabricCaller:
 class SlowWork(Latency):
     """Calls are answered at once, and work in the background takes a thousand seconds, which a test lets pass."""
 
-    def lasts(self, process: str) -> float:
+    def lasts(self, process: str) -> float:  # noqa: ARG002
         return 1000.0
 
     def retry_after(self, seconds: float) -> int:
         return int(seconds)
 
 
+@dataclass
+class SlowTime:
+    """Makes work in the background slow, and lets its time pass."""
+
+    simulator: Any
+
+    def on(self) -> None:
+        """From now on, work in the background takes its time."""
+        self.simulator.world.latency = SlowWork()
+
+    def off(self) -> None:
+        """From now on, it is done at once."""
+        self.simulator.world.latency = Latency()
+
+    def __call__(self) -> None:
+        """Let the time pass that such work takes."""
+        self.simulator.control("POST", "clock", {"advance": 1001})
+
+
 @pytest.fixture
-def slow(simulator: Any) -> Any:
-    """Makes work in the background slow; what it returns lets that work's time pass."""
-    simulator.world.latency = SlowWork()
-    return lambda: simulator.control("POST", "clock", {"advance": 1001})
+def slow(simulator: Any) -> SlowTime:
+    """Work in the background is slow; calling this lets its time pass."""
+    made = SlowTime(simulator)
+    made.on()
+    return made
 
 
 @pytest.fixture

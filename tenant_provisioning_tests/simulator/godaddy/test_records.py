@@ -193,6 +193,13 @@ def test_nobody_is_limited_under_instant_latency(godaddy: httpx.Client) -> None:
     assert {godaddy.get(ACME).status_code for _ in range(70)} == {200}
 
 
+def test_everybody_is_limited_under_realistic_latency(godaddy: httpx.Client, simulator: Any) -> None:
+    simulator.control("PUT", "latency", {"profile": "realistic", "scale": 0.01})
+    simulator.control("PATCH", "knobs/godaddy", {"requests_per_minute": 3})
+
+    assert 429 in [godaddy.get(ACME).status_code for _ in range(6)]
+
+
 def test_a_domain_shows_what_the_specification_requires(godaddy: httpx.Client) -> None:
     told = godaddy.get("/v1/domains/yourplatform.com").json()
 

@@ -87,6 +87,7 @@ def test_a_host_in_use_at_another_account_is_verified_by_its_txt_record(vercel: 
     made = vercel.post(ADD, json={"name": HOST}).json()
     challenge = made["verification"][0]
 
+    point(vercel, "TXT", "_vercel", "vc-domain-verify=acme.yourplatform.com,somebody-elses")
     early = vercel.post(f"{DOMAINS}/{HOST}/verify")
     point(vercel, "TXT", challenge["domain"].removesuffix(".yourplatform.com"), challenge["value"])
     verified = vercel.post(f"{DOMAINS}/{HOST}/verify")

@@ -1,0 +1,52 @@
+"""Dagster's own files are such as the installed Dagster takes."""
+
+from pathlib import Path
+
+import psycopg
+import pytest
+import yaml
+from dagster._core.instance.config import dagster_instance_config
+
+from tenant_provisioning.embedded.orchestration import (
+    CHECKOUT,
+    dagster_program,
+    note_storage_version,
+    prepare_home,
+    storage_needs_migration,
+)
+from tenant_provisioning.embedded.postgres import EmbeddedPostgres
+
+
+def test_the_instance_has_the_limits_and_retries_that_it_should(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_PG_URL", "postgresql+psycopg2://nobody@127.0.0.1:1/dagster")
+    prepare_home({"DAGSTER_HOME": str(tmp_path / "home")})
+    config, _ = dagster_instance_config(str(tmp_path / "home"))
+    per_tenant = {"key": "dagster/partition", "value": {"applyLimitPerUniqueValue": True}, "limit": 1}
+    assert config["run_queue"]["tag_concurrency_limits"] == [per_tenant]
+    assert config["run_queue"]["dequeue_interval_seconds"] == 1
+    assert config["run_monitoring"]["enabled"] is True
+    assert config["run_retries"]["enabled"] is True
+    assert config["telemetry"]["enabled"] is False
+
+
+def test_dagster_listens_on_loopback_and_loads_what_the_workspace_names(tmp_path: Path) -> None:
+    program = dagster_program({"DAGSTER_HOME": str(tmp_path)}, port=4321)
+    words = [str(word) for word in program.command]
+    assert words[words.index("-h") + 1] == "127.0.0.1"
+    workspace = words[words.index("-w") + 1]
+    assert workspace == str(CHECKOUT / "workspace.yaml")
+    assert yaml.safe_load(Path(workspace).read_text()) == {
+        "load_from": [{"python_module": "tenant_provisioning.definitions"}]
+    }
+
+
+def test_a_storage_is_migrated_when_another_dagster_used_it_and_not_otherwise(throwaway: EmbeddedPostgres) -> None:
+    url = throwaway.url("dagster")
+    assert not storage_needs_migration(url)  # Dagster makes an empty one up to date
+    with psycopg.connect(url) as connection:
+        connection.execute("CREATE TABLE runs ()")
+    assert storage_needs_migration(url)
+    note_storage_version(url)
+    assert not storage_needs_migration(url)

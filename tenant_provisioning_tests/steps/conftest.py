@@ -1,0 +1,108 @@
+"""Acmes at every stage of their making, for the tests of the steps.
+
+Database and world are made once a module; each test has an organization of its own in them, so that none sees another's things.
+"""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import pytest
+
+from tenant_provisioning.model.catalog import ReportStrategy, TemplateReport
+from tenant_provisioning.model.tenant import Organization
+from tenant_provisioning.settings import Settings
+from tenant_provisioning.steps import fabric_data_store, fabric_workspace, powerbi_dataset, powerbi_workspace
+from tenant_provisioning.steps.context import StepContext, open_context
+from tenant_provisioning.store.database import open_database
+from tenant_provisioning.store.requests import submit
+
+NUMBERS = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def _at_once(no_waiting: None) -> None:
+    """Nothing here sleeps to be safe."""
+
+
+@pytest.fixture(scope="module")
+def platform_url(new_database: Callable[[], str]) -> str:
+    """The platform database of the module's tests."""
+    return new_database()
+
+
+@pytest.fixture(scope="module")
+def module_world(world_process: Any, template_reports: list[dict[str, str]]) -> Any:
+    """The simulated vendors of the module's tests."""
+    world_process.reset(template_reports)
+    return world_process
+
+
+@pytest.fixture
+def world(module_world: Any) -> Iterator[Any]:
+    """The simulated vendors: without faults, answering at once, the log empty; what other tests made is there."""
+    module_world.control("DELETE", "requests")
+    yield module_world
+    module_world.clear_faults()
+    module_world.control("PUT", "latency", {"profile": "instant"})
+
+
+@pytest.fixture
+async def acme(onboard: Callable[..., Awaitable[Organization]]) -> Organization:
+    """An Acme that nobody else has, with one super user."""
+    subdomain = f"acme-{next(NUMBERS)}"
+    ada = {"email": f"ada@{subdomain}.example", "first_name": "Ada", "last_name": "Admin"}
+    return await onboard(subdomain, super_users=[ada])
+
+
+@pytest.fixture
+async def ctx(acme: Organization, open_ctx: Callable[..., AbstractAsyncContextManager[StepContext]]) -> AsyncIterator[StepContext]:
+    """The context of that Acme's steps."""
+    async with open_ctx(acme.subdomain) as context:
+        yield context
+
+
+@pytest.fixture(scope="module")
+def make_acme_with_dataset(onboarding_form: Callable[..., dict[str, Any]]) -> Callable[[Settings], str]:
+    """Makes an Acme that has everything reports need, and gives its subdomain."""
+
+    async def make(settings: Settings) -> str:
+        form = onboarding_form(f"acme-{next(NUMBERS)}")
+        async with open_database(settings.database_url.get_secret_value(), max_size=1) as db:
+            await submit(db, form, requested_by="sam@yourplatform.com", default_domain="yourplatform.com")
+        async with open_context(settings, form["subdomain"], "run-1") as ctx:
+            for step in (fabric_workspace, fabric_data_store, powerbi_workspace, powerbi_dataset):
+                await step.ensure(ctx)
+        return str(form["subdomain"])
+
+    return lambda settings: asyncio.run(make(settings))
+
+
+@pytest.fixture(scope="module")
+def module_settings(make_settings: Callable[[Any, str], Settings], module_world: Any, platform_url: str) -> Settings:
+    """Settings that point at the module's world and database."""
+    return make_settings(module_world, platform_url)
+
+
+@pytest.fixture(scope="module")
+def reports_acme(make_acme_with_dataset: Callable[[Settings], str], module_settings: Settings) -> str:
+    """The subdomain of an Acme that is ready for reports. Tests share it: each takes templates that no other takes."""
+    return make_acme_with_dataset(module_settings)
+
+
+@pytest.fixture
+async def reports_ctx(
+    reports_acme: str, world: Any, open_ctx: Callable[..., AbstractAsyncContextManager[StepContext]]
+) -> AsyncIterator[StepContext]:
+    """The context of the steps of the Acme that is ready for reports."""
+    async with open_ctx(reports_acme) as context:
+        yield context
+
+
+@pytest.fixture(scope="module")
+def next_template(acme_reports: tuple[TemplateReport, ...]) -> Callable[[ReportStrategy], TemplateReport]:
+    """Gives a template of this strategy that matches Acme and that nobody has had before."""
+    left = {strategy: iter([one for one in acme_reports if one.strategy is strategy]) for strategy in ReportStrategy}
+    return lambda strategy: next(left[strategy])
