@@ -46,6 +46,7 @@ def main(
 ) -> None:
     """Run the simulated vendors on loopback until SIGTERM or SIGINT."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    ready_file.parent.mkdir(parents=True, exist_ok=True)
     ready_file.unlink(missing_ok=True)
     world = build_world(seed=seed, latency=Latency(profile, scale), state_file=state, record_file=record)
 

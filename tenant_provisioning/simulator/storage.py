@@ -17,6 +17,7 @@ class StateFile:
     """The sqlite file behind the tables; `commit` is called once a request, before its answer is sent."""
 
     def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._db.execute("PRAGMA journal_mode = WAL")
         # a killed process loses nothing that was written; only a crash of the whole machine could

@@ -17,10 +17,13 @@ UNINDEXED_FOREIGN_KEYS = """
     )"""
 ORGANIZATION = "'00000000-0000-4000-8000-000000000001'"
 LOOKUPS = {
-    "organizations_unfinished_idx": "from organizations where deployment_status in ('requested', 'provisioning', 'failed')",
+    "organizations_unfinished_idx": """from organizations
+        where deployment_status in ('requested', 'provisioning', 'failed') order by created_at""",
     "organizations_claimed_idx": "from organizations where claimed_by_run is not null",
-    "organizations_subdomain_created_at_idx": "from organizations where subdomain = 'acme' order by created_at desc limit 1",
-    "organizations_deployment_status_idx": "from organizations where deployment_status = 'pending_qa' order by created_at",
+    "organizations_subdomain_created_at_idx": """from organizations
+        where subdomain = 'acme' order by created_at desc limit 1""",
+    "organizations_deployment_status_idx": """from organizations
+        where deployment_status = 'pending_qa' order by created_at""",
     "provisioned_artifacts_living_key": f"""from provisioned_artifacts
         where organization_id = {ORGANIZATION} and kind = 'report' and key = 'k' and state <> 'removed'""",
     "provisioned_artifacts_newest_first_idx": f"""from provisioned_artifacts

@@ -73,7 +73,7 @@ async def get_import(call: Call) -> Response:
 async def create_upload_location(call: Call) -> Response:
     """POST createTemporaryUploadLocation: an address with a signature, on another host, good for an hour.
 
-    The swagger writes Url and ExpirationTime, as it writes all such names; an independent client reads them in camel case.
+    The swagger says Url and ExpirationTime, capitals as in many names of its; an independent client reads camel case.
     """
     workspace = call.workspace(*WRITERS)
     if not call.fabric.workspaces.on_capacity(workspace):

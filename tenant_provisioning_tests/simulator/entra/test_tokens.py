@@ -1,7 +1,6 @@
 """Tokens as MSAL gets them, and what Entra says to whoever may not have one."""
 
 import base64
-import datetime
 import hashlib
 from collections.abc import Callable
 from typing import Any
@@ -12,9 +11,7 @@ import msal
 import pytest
 import requests
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.x509.oid import NameOID
+from cryptography.hazmat.primitives import serialization
 
 TENANT = "11111111-1111-4111-8111-111111111111"
 CLIENT = "22222222-2222-4222-8222-222222222222"
@@ -40,25 +37,6 @@ def application(simulator: Any) -> Callable[..., msal.ConfidentialClientApplicat
         )
 
     return make
-
-
-@pytest.fixture(scope="module")
-def certificate() -> tuple[str, str]:
-    """A private key and its self-signed certificate, both PEM."""
-    return make_certificate()
-
-
-def make_certificate() -> tuple[str, str]:
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "provisioner")])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + datetime.timedelta(days=1))
-        .sign(key, hashes.SHA256())
-        .public_bytes(serialization.Encoding.PEM)
-    )
-    form = serialization.PrivateFormat.PKCS8
-    return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode(), made.decode()
 
 
 def test_msal_gets_a_token_for_a_secret_and_answers_the_second_time_from_its_cache(application: Any) -> None:
@@ -127,10 +105,10 @@ def test_an_assertion_for_something_else_is_refused(
 
 
 def test_an_assertion_signed_with_another_key_is_refused(
-    simulator: Any, http: httpx.Client, certificate: tuple[str, str]
+    simulator: Any, http: httpx.Client, certificate: tuple[str, str], another_certificate: tuple[str, str]
 ) -> None:
     _, public = certificate
-    another_key, _ = make_certificate()
+    another_key, _ = another_certificate
     simulator.control("PUT", f"entra/clients/{CLIENT}", {"certificate": public})
     claims = {"aud": f"{simulator.url}{TOKEN_PATH}", "iss": CLIENT, "sub": CLIENT, "exp": 4_000_000_000}
 

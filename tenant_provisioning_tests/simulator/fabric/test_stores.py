@@ -69,7 +69,8 @@ def test_a_sql_database_is_made_with_the_schema_of_its_dacpac(fabric: Any, part:
 
 
 def test_a_sql_database_is_made_from_a_projects_scripts(fabric: Any, part: Any, simulator: Any) -> None:
-    script = "CREATE TABLE [dbo].[tenant] ([organization_id] NVARCHAR(36) NOT NULL, CONSTRAINT pk PRIMARY KEY (organization_id));\nGO"
+    columns = "[organization_id] NVARCHAR(36) NOT NULL, CONSTRAINT pk PRIMARY KEY (organization_id)"
+    script = f"CREATE TABLE [dbo].[tenant] ({columns});\nGO"
     definition = {"format": "sqlproj", "parts": [part("db.sqlproj", "<Project/>"), part("tenant.sql", script)]}
     path = f"/workspaces/{fabric.workspace()}/sqlDatabases"
     made = fabric.outcome(fabric.call("POST", path, {"displayName": "db", "definition": definition}))

@@ -218,7 +218,7 @@ def test_credentials_of_a_cloud_source_are_patched_unencrypted_and_an_access_tok
     assert powerbi.refresh(tenant)["status"] == "Failed"
 
 
-PARAMETERS = """expression Server = "old.server" meta [IsParameterQuery=true, Type="Text", IsParameterQueryRequired=true]
+PARAMETERS = """expression Server = "old" meta [IsParameterQuery=true, Type="Text", IsParameterQueryRequired=true]
 
 expression Base = "old" meta [IsParameterQuery=true, Type="Text", IsParameterQueryRequired=true]
 
