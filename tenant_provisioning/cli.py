@@ -10,14 +10,13 @@ import sys
 from collections.abc import Callable, Coroutine
 from functools import wraps
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec
 
 import click
 
 from tenant_provisioning.model.errors import CatalogInvalid, ProvisioningError, RequestInvalid
 
 P = ParamSpec("P")
-T = TypeVar("T")
 DEFAULT_SAMPLE = Path(".data/catalog")
 
 
@@ -37,14 +36,15 @@ def main() -> None:
     """
 
 
-def explained(command: Callable[P, Coroutine[Any, Any, T] | T]) -> Callable[P, T]:
+def explained(command: Callable[P, Coroutine[Any, Any, None] | None]) -> Callable[P, None]:
     """The command, async or not, as click wants it; our own errors become text and exit code 1 instead of a traceback."""
 
     @wraps(command)
-    def run(*args: P.args, **kwargs: P.kwargs) -> T:
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
-            done = command(*args, **kwargs)
-            return asyncio.run(done) if asyncio.iscoroutine(done) else cast("T", done)
+            if (work := command(*args, **kwargs)) is not None:
+                asyncio.run(work)
+            return
         except RequestInvalid as mistakes:
             for field, sentences in mistakes.errors.items():
                 click.echo(f"{field or 'request'}: {' '.join(sentences)}", err=True)
@@ -106,7 +106,9 @@ async def catalog_sync() -> None:
     settings = load_settings()
     async with open_database(settings.database_url.get_secret_value()) as db:
         result = await sync_catalog(db, load_catalog(settings.catalog_path))
-    click.echo(f"{result.added} added, {result.changed} changed, {result.retired} retired, {result.unchanged} unchanged")
+    click.echo(
+        f"{result.added} added, {result.changed} changed, {result.retired} retired, {result.unchanged} unchanged"
+    )
 
 
 @catalog.command("sample")
@@ -198,7 +200,9 @@ def simulate(arguments: tuple[str, ...]) -> None:
     """
     import subprocess
 
-    sys.exit(subprocess.run([sys.executable, "-m", "tenant_provisioning.simulator", *arguments], check=False).returncode)
+    sys.exit(
+        subprocess.run([sys.executable, "-m", "tenant_provisioning.simulator", *arguments], check=False).returncode
+    )
 
 
 def _stack_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -207,7 +211,11 @@ def _stack_options(command: Callable[..., Any]) -> Callable[..., Any]:
         help="How long the simulated vendors take.",
     )(command)  # fmt: skip
     return click.option(
-        "--scale", type=click.FloatRange(min=0, min_open=True), default=0.1, show_default=True, help="Factor on realistic latencies."
+        "--scale",
+        type=click.FloatRange(min=0, min_open=True),
+        default=0.1,
+        show_default=True,
+        help="Factor on realistic latencies.",
     )(command)
 
 

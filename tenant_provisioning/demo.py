@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import getpass
 import json
-import signal
 import time
 from typing import Any
 
@@ -39,7 +38,7 @@ def run_up(*, latency: str, scale: float) -> None:
     console = Console(stderr=True)
     with start_stack(data_dir(), latency=latency, scale=scale, on_event=_teller(console)) as stack:
         _show_urls(console, stack)
-        _wait_for_interrupt(console)
+        _wait_for_interrupt(console, stack)
 
 
 def run_demo(*, latency: str, scale: float, exit_after: bool, as_json: bool) -> bool:
@@ -52,7 +51,7 @@ def run_demo(*, latency: str, scale: float, exit_after: bool, as_json: bool) -> 
         if as_json:
             print(json.dumps(told), flush=True)  # noqa: T201
         if not exit_after:
-            _wait_for_interrupt(console)
+            _wait_for_interrupt(console, stack)
     return told["status"] in ARRIVED
 
 
@@ -86,22 +85,30 @@ def _teller(console: Console) -> Any:
     def tell(event: Event) -> None:
         took = f" in {event.seconds:.1f} s" if event.seconds is not None else ""
         if event.state in ("ready", "died", "restarted", "note"):
-            console.print(f"  {event.part}: {event.state}{took} {event.detail}".rstrip(), style="dim", markup=False, highlight=False)
+            console.print(
+                f"  {event.part}: {event.state}{took} {event.detail}".rstrip(),
+                style="dim",
+                markup=False,
+                highlight=False,
+            )
 
     return tell
 
 
 def _show_urls(console: Console, stack: Stack) -> None:
-    rows = {"Dagster": stack.dagster_url, "Mail": stack.mail_url, "Simulated vendors": f"{stack.simulator_url}/_control/snapshot"}
+    rows = {
+        "Dagster": stack.dagster_url,
+        "Mail": stack.mail_url,
+        "Simulated vendors": f"{stack.simulator_url}/_control/snapshot",
+    }
     console.print()
     for name, url in rows.items():
         console.print(f"  {name:<18} {url}", markup=False, highlight=False, soft_wrap=True)
     console.print()
 
 
-def _wait_for_interrupt(console: Console) -> None:
+def _wait_for_interrupt(console: Console, stack: Stack) -> None:
     console.print("Everything stays up until Ctrl-C.", style="dim")
     with contextlib.suppress(KeyboardInterrupt):
-        while True:
-            signal.pause()
+        stack.wait()
     console.print("Stopping …", style="dim")

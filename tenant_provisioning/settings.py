@@ -51,7 +51,8 @@ class Settings(CatalogSettings):
     template_dataset_id: UUID
     template_notebook_id: UUID = Field(description="the notebook that makes a data store's tables")
     data_store_tables: str = Field(
-        default="tenant,learners,courses,enrolments,assessments,attendance", description="what the notebook makes, comma separated"
+        default="tenant,learners,courses,enrolments,assessments,attendance",
+        description="what the notebook makes, comma separated",
     )
     connection_client_secret: SecretStr | None = Field(
         default=None, description="the secret datasets read with, when the client itself signs in with a certificate"
@@ -62,7 +63,9 @@ class Settings(CatalogSettings):
     godaddy_api_key: SecretStr
     godaddy_api_secret: SecretStr
     dns_ttl: int = Field(default=600, ge=600, description="seconds; GoDaddy takes no less than 600")
-    dns_nameservers: str = Field(default="", description="address:port, comma separated; empty asks the system's resolver")
+    dns_nameservers: str = Field(
+        default="", description="address:port, comma separated; empty asks the system's resolver"
+    )
     vercel_api_url: str = "https://api.vercel.com"
     vercel_token: SecretStr
     vercel_project: str
@@ -85,11 +88,17 @@ class Settings(CatalogSettings):
     tls_ca_file: Path | None = Field(default=None, description="an extra CA to trust, as a PEM file")
     call_timeout: float = Field(default=30, gt=0, description="seconds for one HTTP call")
     call_attempts: int = Field(default=6, ge=1, description="attempts for one call, the first included")
-    step_retries: int = Field(default=2, ge=0, description="times a step is tried again in its run when a vendor was away")
+    step_retries: int = Field(
+        default=2, ge=0, description="times a step is tried again in its run when a vendor was away"
+    )
     step_retry_wait: float = Field(default=10, ge=0, description="seconds before that, unless the vendor asks for more")
-    operation_deadline: float = Field(default=900, gt=0, description="seconds to wait for a long-running operation or an import")
+    operation_deadline: float = Field(
+        default=900, gt=0, description="seconds to wait for a long-running operation or an import"
+    )
     clone_concurrency: int = Field(default=8, ge=1)
-    import_concurrency: int = Field(default=4, ge=1, description="Power BI publishes no limit; four is known to be safe")
+    import_concurrency: int = Field(
+        default=4, ge=1, description="Power BI publishes no limit; four is known to be safe"
+    )
 
     @property
     def table_names(self) -> tuple[str, ...]:
@@ -101,7 +110,9 @@ class Settings(CatalogSettings):
         """The client secret that datasets read their data store with; SetupError when there is none."""
         secret = self.connection_client_secret or self.entra_client_secret
         if secret is None:
-            raise SetupError("settings: CONNECTION_CLIENT_SECRET is not set: a dataset's connection needs a client secret, not a certificate")
+            raise SetupError(
+                "settings: CONNECTION_CLIENT_SECRET is not set: a dataset's connection needs a client secret, not a certificate"
+            )
         return secret
 
     @cached_property

@@ -77,9 +77,18 @@ def plain_changes(before: TenantView | None, now: TenantView) -> list[str]:
 
 def qa_board(view: TenantView) -> RenderableType:
     """The automatic checks in the order of the steps, each with ✓, ✗ or …, and a reason for what did not pass."""
-    table = Table(title=f"QA: {view.organization.name}", title_justify="left", title_style="bold", show_edge=False, pad_edge=False, box=None)
+    table = Table(
+        title=f"QA: {view.organization.name}",
+        title_justify="left",
+        title_style="bold",
+        show_edge=False,
+        pad_edge=False,
+        box=None,
+    )
     for column in ("", "Check", "Step", "Found"):
-        table.add_column(column, style="dim" if column == "Step" else None, header_style="dim", no_wrap=column == "Step")
+        table.add_column(
+            column, style="dim" if column == "Step" else None, header_style="dim", no_wrap=column == "Step"
+        )
     latest = {result.verdict.check: result for result in view.results}
     for step in STEPS:
         for check in step.checks:
@@ -89,7 +98,9 @@ def qa_board(view: TenantView) -> RenderableType:
             passed = result is not None and result.verdict.passed
             shown = Text(found, no_wrap=True, overflow="ellipsis", style="dim") if passed else Text(found)
             table.add_row(Text(sign, COLOURS[sign]), Text(check.replace("_", " "), no_wrap=True), step.title, shown)
-    return Group(_headline(view.organization), Text(f"{view.deployed} of {view.matching} reports deployed"), Text(), table)
+    return Group(
+        _headline(view.organization), Text(f"{view.deployed} of {view.matching} reports deployed"), Text(), table
+    )
 
 
 def organizations_table(organizations: Sequence[Organization]) -> Table:
@@ -99,7 +110,13 @@ def organizations_table(organizations: Sequence[Organization]) -> Table:
         table.add_column(column)
     for row in organizations:
         since = row.created_at.astimezone().strftime("%Y-%m-%d %H:%M") if row.created_at else ""
-        table.add_row(row.subdomain, row.name, Text(row.status, STATUS_COLOURS.get(row.status, "")), since, row.status_reason or "")
+        table.add_row(
+            row.subdomain,
+            row.name,
+            Text(row.status, STATUS_COLOURS.get(row.status, "")),
+            since,
+            row.status_reason or "",
+        )
     return table
 
 

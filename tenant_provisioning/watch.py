@@ -109,6 +109,8 @@ async def request_retry(settings: Settings, tenant: str, *, actor: str) -> str:
         if organization is None:
             raise NoSuchTenant(f"there is no tenant “{tenant}”; `tenant-provisioning status` lists all")
         if organization.status is not DeploymentStatus.FAILED:
-            raise LifecycleError(f"{organization.name} is {organization.status}: only what has failed can be tried again")
+            raise LifecycleError(
+                f"{organization.name} is {organization.status}: only what has failed can be tried again"
+            )
         attempt = await requests.next_attempt(db, organization.id, actor=actor, reason="retry")
     return f"Attempt {attempt} of {organization.name} begins within seconds. Watch it: tenant-provisioning status {tenant} --follow"

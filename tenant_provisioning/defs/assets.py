@@ -7,13 +7,29 @@ from tenant_provisioning.defs.partitions import tenant
 from tenant_provisioning.defs.platform import Platform
 from tenant_provisioning.steps import (
     dns_record as dns_record_step,
+)
+from tenant_provisioning.steps import (
     fabric_data_store as fabric_data_store_step,
+)
+from tenant_provisioning.steps import (
     fabric_workspace as fabric_workspace_step,
+)
+from tenant_provisioning.steps import (
     hosting_domain as hosting_domain_step,
+)
+from tenant_provisioning.steps import (
     module_configuration as module_configuration_step,
+)
+from tenant_provisioning.steps import (
     organization_record as organization_record_step,
+)
+from tenant_provisioning.steps import (
     powerbi_dataset as powerbi_dataset_step,
+)
+from tenant_provisioning.steps import (
     powerbi_workspace as powerbi_workspace_step,
+)
+from tenant_provisioning.steps import (
     super_users as super_users_step,
 )
 
@@ -70,17 +86,29 @@ async def super_users(context: dg.AssetExecutionContext, platform: PlatformParam
 
 
 @dg.asset(
-    partitions_def=tenant, group_name="application", kinds={"postgres"}, deps=[dns_record, module_configuration, super_users]
+    partitions_def=tenant,
+    group_name="application",
+    kinds={"postgres"},
+    deps=[dns_record, module_configuration, super_users],
 )
 async def organization_record(context: dg.AssetExecutionContext, platform: PlatformParam) -> Result:
     """Every id on the organization's row; from here a person looks: status `pending_qa`."""
     return await perform(
-        context, platform, "organization_record",
+        context,
+        platform,
+        "organization_record",
         lambda ctx: organization_record_step.ensure(ctx, platform.reports_for(ctx.organization)),
     )
 
 
 assets = (
-    hosting_domain, dns_record, fabric_workspace, fabric_data_store, powerbi_workspace, powerbi_dataset,
-    module_configuration, super_users, organization_record,
+    hosting_domain,
+    dns_record,
+    fabric_workspace,
+    fabric_data_store,
+    powerbi_workspace,
+    powerbi_dataset,
+    module_configuration,
+    super_users,
+    organization_record,
 )

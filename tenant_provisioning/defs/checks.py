@@ -55,13 +55,17 @@ def _checks_of(step: PlannedStep) -> dg.AssetChecksDefinition:
         ],
     )  # fmt: skip
     # Dagster knows the annotation of a generator, but not of an async one
-    async def checks(context: dg.AssetCheckExecutionContext, platform: PlatformParam):  # type: ignore[no-untyped-def] # noqa: ANN202
+    async def checks(context: dg.AssetCheckExecutionContext, platform: PlatformParam):  # type: ignore[no-untyped-def]
         selected = {key.name for key in context.selected_asset_check_keys}
         async with open_context(platform.settings, context.partition_key, context.run.run_id) as ctx:
             verdicts = [verdict for verdict in await _ask(step, ctx, platform) if verdict.check in selected]
             for verdict in verdicts:
                 await qa_results.record_verdict(
-                    ctx.db, ctx.organization.id, run_id=ctx.run_id, step=step.name, verdict=verdict,
+                    ctx.db,
+                    ctx.organization.id,
+                    run_id=ctx.run_id,
+                    step=step.name,
+                    verdict=verdict,
                     blocking=verdict.check not in NOT_BLOCKING,
                 )
                 yield _result(step, verdict)

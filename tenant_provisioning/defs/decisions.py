@@ -36,13 +36,13 @@ class Situation:
 
 def decide(situation: Situation) -> Decision:
     """LAUNCH a run for an attempt that has none; FAIL what a dead run left behind; CONTINUE what a run of a few assets, started by a
-    person, left incomplete; LEAVE what lives, and what waits for a person."""
-    run = situation.holder or situation.attempt
-    if run is RunState.ALIVE:
+    person, left incomplete; LEAVE what lives, and what has failed and waits for a person's retry, which is a new attempt.
+    """
+    if RunState.ALIVE in (situation.holder, situation.attempt):
         return Decision.LEAVE
-    if run is None:
+    if situation.attempt is None:
         return Decision.LAUNCH
     if situation.status is DeploymentStatus.FAILED:
-        # Failed already: only a person's retry, which is a new attempt without a run, launches again.
-        return Decision.LAUNCH if situation.attempt is None else Decision.LEAVE
-    return Decision.CONTINUE if run is RunState.SUCCEEDED else Decision.FAIL
+        return Decision.LEAVE
+    last = situation.holder or situation.attempt
+    return Decision.CONTINUE if last is RunState.SUCCEEDED else Decision.FAIL

@@ -18,7 +18,9 @@ Action = Callable[[StepContext], Awaitable[StepResult]]
 FINISHED = (DeploymentStatus.PENDING_QA, DeploymentStatus.ACTIVE)
 
 
-async def perform(context: dg.AssetExecutionContext, platform: Platform, step: str, action: Action) -> dg.MaterializeResult[None]:
+async def perform(
+    context: dg.AssetExecutionContext, platform: Platform, step: str, action: Action
+) -> dg.MaterializeResult[None]:
     """The materialization of one step, or dg.Failure / dg.RetryRequested in the words of the error."""
     began = time.monotonic()
     try:
@@ -71,7 +73,9 @@ def keep_connections(instance: dg.DagsterInstance) -> None:
     By default it opens a new one for every query, several an event, which took most of a run's time. Dagster's webserver has a
     setting against that; a run profits as much.
     """
-    instance.optimize_for_webserver(statement_timeout=60_000, pool_recycle=3600, max_overflow=4)  # milliseconds; seconds
+    instance.optimize_for_webserver(
+        statement_timeout=60_000, pool_recycle=3600, max_overflow=4
+    )  # milliseconds; seconds
 
 
 def _lives(instance: dg.DagsterInstance, run_id: str) -> bool:
@@ -91,7 +95,12 @@ def failure(error: ProvisioningError) -> dg.Failure:
     """An error as Dagster should show it. It is not tried again by the run: what a rerun can mend has been tried already."""
     told: dict[str, dg.MetadataValue[Any]] = {}
     if isinstance(error, VendorError):
-        facts = {"vendor": error.vendor, "operation": error.operation, "code": error.code, "vendor_request_id": error.request_id}
+        facts = {
+            "vendor": error.vendor,
+            "operation": error.operation,
+            "code": error.code,
+            "vendor_request_id": error.request_id,
+        }
         told = {name: dg.MetadataValue.text(str(fact)) for name, fact in facts.items() if fact}
         told["a_rerun_can_help"] = dg.MetadataValue.bool(isinstance(error, VendorUnavailable))
     return dg.Failure(description=str(error), metadata=told, allow_retries=False)

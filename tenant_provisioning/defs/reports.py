@@ -41,7 +41,7 @@ def build_reports(catalog: Catalog) -> list[dg.AssetsDefinition]:
         ],
     )  # fmt: skip
     # Dagster knows the annotation of a generator, but not of an async one
-    async def reports(context: dg.AssetExecutionContext, platform: PlatformParam):  # type: ignore[no-untyped-def] # noqa: ANN202
+    async def reports(context: dg.AssetExecutionContext, platform: PlatformParam):  # type: ignore[no-untyped-def]
         """The selected template reports in the tenant's workspace, each bound to the tenant's dataset."""
         selected = [by_key[key] for key in by_key if key in context.selected_asset_keys]
         began, outcomes = time.monotonic(), list[ReportOutcome]()
@@ -50,7 +50,9 @@ def build_reports(catalog: Catalog) -> list[dg.AssetsDefinition]:
                 wanted = {template.key for template in platform.reports_for(ctx.organization)}
                 passed_over = sum(template.key not in wanted for template in selected)
                 if passed_over:
-                    context.log.info(f"{passed_over} selected reports do not match this customer's providers and are passed over")
+                    context.log.info(
+                        f"{passed_over} selected reports do not match this customer's providers and are passed over"
+                    )
                 async for outcome in ensure_reports(ctx, [template for template in selected if template.key in wanted]):
                     outcomes.append(outcome)
                     if outcome.result is not None:
@@ -72,7 +74,9 @@ def build_reports(catalog: Catalog) -> list[dg.AssetsDefinition]:
 
 
 def _raise_if_any_failed(outcomes: list[ReportOutcome]) -> None:
-    failed = sorted((outcome for outcome in outcomes if outcome.error is not None), key=lambda outcome: outcome.template.title)
+    failed = sorted(
+        (outcome for outcome in outcomes if outcome.error is not None), key=lambda outcome: outcome.template.title
+    )
     if failed:
         raise dg.Failure(
             description=f"{len(failed)} of {len(outcomes)} reports could not be deployed: "

@@ -19,6 +19,7 @@ from tenant_provisioning.store.database import Database, open_database
 from tenant_provisioning.store.requests import Work
 
 RUN_KEY, WILL_RETRY, RETRIED_AS = "dagster/run_key", "dagster/will_retry", "dagster/auto_retry_run_id"
+UNFINISHED = (DeploymentStatus.REQUESTED, DeploymentStatus.PROVISIONING, DeploymentStatus.FAILED)
 STATES = {
     dg.DagsterRunStatus.SUCCESS: RunState.SUCCEEDED,
     dg.DagsterRunStatus.FAILURE: RunState.FAILED,
@@ -73,30 +74,43 @@ class Launch:
 async def _launches(instance: dg.DagsterInstance, platform: Platform) -> list[Launch]:
     async with open_database(platform.settings.database_url.get_secret_value()) as db:
         return [
-            Launch(str(work.request_id), work.attempt, work.subdomain, await remaining_steps(db, work.organization_id, _keys(platform, work)))
+            Launch(
+                str(work.request_id),
+                work.attempt,
+                work.subdomain,
+                await remaining_steps(db, work.organization_id, _keys(platform, work)),
+            )
             for work, decision in await _decisions(instance, db)
             if decision is Decision.LAUNCH
         ]
 
 
 async def _settle(instance: dg.DagsterInstance, platform: Platform) -> list[str]:
+    """The tenants whose finished runs have been dealt with."""
     settled = []
     async with open_database(platform.settings.database_url.get_secret_value()) as db:
         for work, decision in await _decisions(instance, db):
             if decision is Decision.FAIL:
                 await _fail(db, platform, work)
             elif decision is Decision.CONTINUE:
-                await requests.next_attempt(db, work.organization_id, actor="run_failure_sensor", reason="the rest is still to be done")
+                reason = "the rest is still to be done"
+                await requests.next_attempt(db, work.organization_id, actor="run_failure_sensor", reason=reason)
             else:
                 continue
             if work.claimed_by_run is not None:
                 await organizations.release(db, work.organization_id, work.claimed_by_run)
             settled.append(work.subdomain)
-        for organization, run_id in await organizations.claimed(db):
-            if organization.status not in (DeploymentStatus.REQUESTED, DeploymentStatus.PROVISIONING, DeploymentStatus.FAILED):
-                if _states(instance, run_ids=[run_id]).get(run_id) is not RunState.ALIVE:
-                    await organizations.release(db, organization.id, run_id)
+        await _release_finished(instance, db)
     return settled
+
+
+async def _release_finished(instance: dg.DagsterInstance, db: Database) -> None:
+    """No finished run holds an organization that needs no run any more."""
+    held = [(each, run) for each, run in await organizations.claimed(db) if each.status not in UNFINISHED]
+    states = _states(instance, run_ids=[run for _, run in held])
+    for organization, run in held:
+        if states.get(run) is not RunState.ALIVE:
+            await organizations.release(db, organization.id, run)
 
 
 async def _fail(db: Database, platform: Platform, work: Work) -> None:
@@ -106,7 +120,9 @@ async def _fail(db: Database, platform: Platform, work: Work) -> None:
     reason = await explain_failure(db, work.organization_id, run_id, titles)
     if work.status is DeploymentStatus.REQUESTED:  # the run died before its first step
         await organizations.move(db, work.organization_id, DeploymentStatus.PROVISIONING, actor="run_failure_sensor")
-    await organizations.move(db, work.organization_id, DeploymentStatus.FAILED, actor="run_failure_sensor", reason=reason)
+    await organizations.move(
+        db, work.organization_id, DeploymentStatus.FAILED, actor="run_failure_sensor", reason=reason
+    )
 
 
 async def _decisions(instance: dg.DagsterInstance, db: Database) -> list[tuple[Work, Decision]]:
@@ -131,7 +147,9 @@ async def _decisions(instance: dg.DagsterInstance, db: Database) -> list[tuple[W
     ]
 
 
-def _states(instance: dg.DagsterInstance, *, run_ids: Sequence[str] = (), run_keys: Sequence[str] = ()) -> dict[str, RunState]:
+def _states(
+    instance: dg.DagsterInstance, *, run_ids: Sequence[str] = (), run_keys: Sequence[str] = ()
+) -> dict[str, RunState]:
     """The state of each run by its id, or by its run key: the newest where a crash made Dagster start it again."""
     if not run_ids and not run_keys:
         return {}

@@ -1,14 +1,15 @@
 """Dagster as a program: its home, how it is started and asked whether it is ready. Nothing here imports Dagster."""
 
+import json
 import shutil
 import sys
 import time
 from collections.abc import Mapping
+from http.client import HTTPConnection, HTTPException
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psycopg
 from psycopg import sql
 
@@ -76,16 +77,22 @@ class DagsterReadiness:
     """Whether the Dagster on this port serves its definitions and every daemon has been heard since it was started."""
 
     def __init__(self, port: int) -> None:
-        self._url = f"http://{LOOPBACK}:{port}/graphql"
+        self._port = port
         self._since = time.time()
 
     def __call__(self) -> bool:
         """SetupError when the definitions cannot be loaded."""
+        # asked many times a second while Dagster starts: an httpx client for each would cost a whole core
+        connection = HTTPConnection(LOOPBACK, self._port, timeout=30)
         try:
-            answer = httpx.post(self._url, json={"query": READINESS}, timeout=30, trust_env=False)
-        except httpx.TransportError:
+            question = json.dumps({"query": READINESS})
+            connection.request("POST", "/graphql", question, {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            return answer.status == 200 and self._judge(json.load(answer)["data"])
+        except (OSError, HTTPException):
             return False
-        return answer.status_code == 200 and self._judge(answer.json()["data"])
+        finally:
+            connection.close()
 
     def _judge(self, data: dict[str, Any]) -> bool:
         workspace = data["workspaceOrError"]

@@ -77,6 +77,8 @@ def matches(needs: Mapping[str, str], choices: Mapping[str, str | None]) -> bool
     return all(choices.get(category) == provider for category, provider in needs.items())
 
 
-def matching_reports(reports: Iterable[TemplateReport], choices: Mapping[str, str | None]) -> tuple[TemplateReport, ...]:
+def matching_reports(
+    reports: Iterable[TemplateReport], choices: Mapping[str, str | None]
+) -> tuple[TemplateReport, ...]:
     """The template reports this customer gets, in the catalog's order."""
     return tuple(report for report in reports if matches(report.needs, choices))

@@ -71,7 +71,13 @@ class VendorError(ProvisioningError):
     """A vendor's answer, or its absence. `code` is the vendor's own; `request_id` is what its support asks for."""
 
     def __init__(
-        self, vendor: str, operation: str, message: str, *, status: int | None = None, code: str | None = None,
+        self,
+        vendor: str,
+        operation: str,
+        message: str,
+        *,
+        status: int | None = None,
+        code: str | None = None,
         request_id: str | None = None,
     ) -> None:
         self.vendor, self.operation, self.message = vendor, operation, message
@@ -85,8 +91,15 @@ class VendorUnavailable(VendorError):
     """Another attempt can succeed: no answer, throttling, a server error. `retry_after` is in seconds, as the vendor said."""
 
     def __init__(
-        self, vendor: str, operation: str, message: str, *, status: int | None = None, code: str | None = None,
-        request_id: str | None = None, retry_after: float | None = None,
+        self,
+        vendor: str,
+        operation: str,
+        message: str,
+        *,
+        status: int | None = None,
+        code: str | None = None,
+        request_id: str | None = None,
+        retry_after: float | None = None,
     ) -> None:
         super().__init__(vendor, operation, message, status=status, code=code, request_id=request_id)
         self.retry_after = retry_after

@@ -4,10 +4,40 @@ import re
 import uuid
 from uuid import UUID
 
-RESERVED_SUBDOMAINS = frozenset({
-    "www", "api", "admin", "app", "auth", "mail", "smtp", "imap", "ftp", "ns", "ns1", "ns2", "mx", "static", "assets", "cdn", "status",
-    "support", "help", "docs", "blog", "dev", "test", "staging", "demo", "portal", "login", "dashboard", "billing", "localhost",
-})
+RESERVED_SUBDOMAINS = frozenset(
+    {
+        "www",
+        "api",
+        "admin",
+        "app",
+        "auth",
+        "mail",
+        "smtp",
+        "imap",
+        "ftp",
+        "ns",
+        "ns1",
+        "ns2",
+        "mx",
+        "static",
+        "assets",
+        "cdn",
+        "status",
+        "support",
+        "help",
+        "docs",
+        "blog",
+        "dev",
+        "test",
+        "staging",
+        "demo",
+        "portal",
+        "login",
+        "dashboard",
+        "billing",
+        "localhost",
+    }
+)
 DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 NAME_PART = 180  # with a subdomain of 63 characters and the rest, a workspace name keeps to the 256 that Fabric takes
 USERS = UUID("5f0c7a1e-6f7c-5c29-9a57-6ad3a5d1f0b4")  # namespace of our user ids; changing it would orphan every user

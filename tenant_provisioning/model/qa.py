@@ -31,4 +31,6 @@ class Verdict:
 def judged(check: str, *, expected: object, found: object, reason: str) -> Verdict:
     """A verdict that passes when `found` equals `expected`; `reason` is told when it does not."""
     passed = expected == found
-    return Verdict(check, Outcome.PASSED if passed else Outcome.FAILED, str(expected), str(found), "" if passed else reason)
+    return Verdict(
+        check, Outcome.PASSED if passed else Outcome.FAILED, str(expected), str(found), "" if passed else reason
+    )

@@ -190,7 +190,9 @@ def _super_users(raw: Any, taken: Collection[str], errors: Errors) -> tuple[Supe
         errors["super_users"].append("Name at least one super user, with email, first_name and last_name.")
         return ()
     if len(raw) > MAX_SUPER_USERS:
-        errors["super_users"].append(f"At most {MAX_SUPER_USERS} super users can be named here; add more after go live.")
+        errors["super_users"].append(
+            f"At most {MAX_SUPER_USERS} super users can be named here; add more after go live."
+        )
         return ()
     people: list[SuperUser] = []
     for index, entry in enumerate(raw):

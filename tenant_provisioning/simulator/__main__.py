@@ -28,7 +28,12 @@ from tenant_provisioning.simulator.server import serve
 )
 @click.option("--ready-file", type=click.Path(path_type=Path), required=True, help="Written when everything listens.")
 @click.option("--state", type=click.Path(path_type=Path), help="A sqlite file that makes the vendors remember.")
-@click.option("--record", type=click.Path(path_type=Path), help="A file to which every request and answer is added.")
+@click.option(
+    "--record",
+    type=click.Path(path_type=Path),
+    envvar="SIMULATOR_RECORD",
+    help="A file to which every request and answer is added.",
+)
 @click.option("--latency", "profile", type=click.Choice(PROFILES), default="instant", show_default=True)
 @click.option("--scale", default=1.0, show_default=True, help="Stretches or shortens the latency.")
 @click.option("--seed", default=0, show_default=True, help="The same seed gives the same ids for the same calls.")

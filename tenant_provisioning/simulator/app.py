@@ -78,11 +78,11 @@ def _refusal(found: Found | None) -> Handler:
     return refuse
 
 
-def _abort(send: Send) -> Callable[[], None]:
+def _abort(send: Send) -> Callable[[], None] | None:
     """What resets the connection: uvicorn's `send` is a method of the object that holds the transport."""
     owner = getattr(send, "__self__", None)
     transport = getattr(owner, "transport", None)
-    return transport.abort if transport is not None else (lambda: None)
+    return None if transport is None else transport.abort
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 HTTP_KINDS = frozenset({"error_before", "lost_response", "hang", "slow", "malformed", "throttle", "reset", "refuse"})
+UNANSWERED_KINDS = frozenset({"lost_response", "hang", "reset"})
 
 
 class FaultPlan(BaseModel):

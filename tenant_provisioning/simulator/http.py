@@ -15,10 +15,11 @@ from typing import Literal, Protocol, TypeVar
 from urllib.parse import unquote
 
 from pydantic import BaseModel, ConfigDict, ValidationError
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
-from tenant_provisioning.simulator.faults import Fault
+from tenant_provisioning.simulator.faults import UNANSWERED_KINDS, Fault
 from tenant_provisioning.simulator.world import RequestSeen, World
 
 logger = logging.getLogger(__name__)
@@ -30,7 +31,7 @@ SLOW_SECONDS = 5.0
 THROTTLE_SECONDS = 1
 
 
-class VendorAnswer(Exception):  # noqa: N818 - an answer, of which some are errors
+class VendorAnswer(Exception):
     """An answer that ends the handler at once, mostly one of the vendor's errors."""
 
     def __init__(self, status: int, body: object = None, headers: Mapping[str, str] | None = None) -> None:
@@ -53,7 +54,7 @@ class Problem:
     message: str
 
 
-class BadBody(Exception):  # noqa: N818 - a finding, which the vendor's form turns into its error
+class BadBody(Exception):
     """A request body that the vendor does not take; `kind` says at which stage it was found."""
 
     def __init__(
@@ -153,6 +154,8 @@ def operation(vendor: str, name: str, handler: Handler) -> Handler:
             world.commit()
             if pause:
                 await asyncio.sleep(pause)
+            if fault is not None and fault.plan.kind in UNANSWERED_KINDS:
+                return response
             status = response.status_code
             if world.recorder is not None:
                 await world.recorder.add(vendor, name, request, response, fault.plan.kind if fault else None)
@@ -184,6 +187,8 @@ async def _answered(request: Request, handler: Handler) -> Response:
         return said.response()
     except BadBody as problem:
         return forms.bad_body(problem).response()
+    except ClientDisconnect:
+        return Response(status_code=400)  # nobody is there to read it
     except Exception:
         logger.exception("%s %s", request.method, request.scope["path"])
         return forms.error(500, None, None, None).response()
@@ -206,12 +211,12 @@ async def _struck(request: Request, handler: Handler, fault: Fault) -> Response:
         case "slow" | "hang":
             usual_seconds = SLOW_SECONDS if plan.kind == "slow" else HANG_SECONDS
             await _while_connected(request, usual_seconds if plan.seconds is None else plan.seconds)
-            response = await _answered(request, handler) if plan.kind == "slow" else await _hung_up(request)
+            response = await _answered(request, handler) if plan.kind == "slow" else _NoAnswer(status_code=500)
         case "lost_response":
             await _answered(request, handler)
-            response = await _hung_up(request)
+            response = _NoAnswer(status_code=500)
         case _:
-            response = await _hung_up(request)
+            response = _NoAnswer(status_code=500)
     return response
 
 
@@ -223,12 +228,18 @@ async def _while_connected(request: Request, seconds: float) -> None:
                 pass
 
 
-async def _hung_up(request: Request) -> Response:
-    """A response that nobody receives: the connection is reset first."""
-    world_of(request).commit()
-    request.scope["abort"]()
-    await asyncio.sleep(0.001)
-    return Response(status_code=500)
+class _NoAnswer(Response):
+    """What is sent when nothing is: the connection is reset, after the call has been logged and its effect kept."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["abort"] is None:  # called in process: there is no connection to reset
+            await super().__call__(scope, receive, send)
+            return
+        scope["abort"]()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(1):
+                while (await receive())["type"] != "http.disconnect":
+                    pass
 
 
 async def _text_of(request: Request) -> str:

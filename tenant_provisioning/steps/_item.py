@@ -10,9 +10,11 @@ from tenant_provisioning.store import artifacts
 
 
 async def find_item(ctx: StepContext, row: Artifact | None, workspace_id: str, kind: str, name: str) -> Found | None:
-    """The item of this name, once an operation that an earlier attempt began for it has ended."""
+    """The item the ledger knows, or else the one of this name once an operation begun earlier has ended."""
     fabric = ctx.vendors.fabric
-    item = await fabric.find_item(workspace_id, kind, name)
+    there = await fabric.list_items(workspace_id, kind)
+    known = [item for item in there if row is not None and item.id == row.vendor_id]  # even if somebody has renamed it
+    item = next(iter(known or (item for item in there if item.name == name)), None)
     if item is None and row is not None and row.vendor_id is None and row.details.get("operation_id"):
         try:
             await fabric.wait_for_operation(str(row.details["operation_id"]), deadline=ctx.settings.operation_deadline)
@@ -20,6 +22,16 @@ async def find_item(ctx: StepContext, row: Artifact | None, workspace_id: str, k
             return None  # it failed, or Fabric has forgotten it: begin again
         item = await fabric.find_item(workspace_id, kind, name)
     return None if item is None else Found(item.id, ours=item.description == ctx.mark)
+
+
+async def remove_item(ctx: StepContext, artifact: Artifact, workspace_id: str, kind: str, name: str) -> None:
+    """The item is gone, also one whose making we never heard the end of."""
+    item_id = artifact.vendor_id
+    if item_id is None:
+        found = await find_item(ctx, artifact, workspace_id, kind, name)
+        item_id = found.vendor_id if found is not None and found.ours else None
+    if item_id is not None:
+        await ctx.vendors.fabric.delete_item(workspace_id, item_id)
 
 
 def remember_operation(ctx: StepContext, row: Artifact) -> Callable[[str], Awaitable[None]]:

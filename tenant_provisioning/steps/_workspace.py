@@ -1,8 +1,10 @@
 """What the Fabric and the Power BI workspace share: both are one kind of object, in one name space, made through Fabric's API
 because only that takes our mark and the capacity in the same call."""
 
+from dataclasses import replace
+
 from tenant_provisioning.model.artifact import Artifact, ArtifactKind
-from tenant_provisioning.model.errors import VendorRejected
+from tenant_provisioning.model.errors import OwnershipConflict, VendorRejected
 from tenant_provisioning.model.qa import Verdict, judged
 from tenant_provisioning.steps.context import StepContext, StepResult
 from tenant_provisioning.steps.ownership import Found, ensure_artifact, require_artifact
@@ -33,8 +35,11 @@ async def ensure_workspace(ctx: StepContext, kind: ArtifactKind, name: str) -> A
             # Permissions become visible late: what we could not see a moment ago may be our own earlier attempt.
             found = await find(row)
             if found is None:
-                raise
-            return found
+                raise OwnershipConflict(
+                    f"the workspace “{name}” exists already, where we may not see it. "
+                    "Rename or remove it in Fabric, or onboard under another name, then try again."
+                ) from refusal
+            return replace(found, existed=True)
         return described(workspace)
 
     def described(workspace: Workspace) -> Found:
@@ -48,8 +53,11 @@ async def ensure_workspace(ctx: StepContext, kind: ArtifactKind, name: str) -> A
 def workspace_result(ctx: StepContext, artifact: Artifact, link: str) -> StepResult:
     """What both workspaces report."""
     return StepResult(
-        facts={"workspace_id": str(artifact.vendor_id), "name": artifact.details["name"],
-               "capacity_id": str(ctx.settings.fabric_capacity_id)},
+        facts={
+            "workspace_id": str(artifact.vendor_id),
+            "name": artifact.details["name"],
+            "capacity_id": str(ctx.settings.fabric_capacity_id),
+        },
         links={"open": link},
     )
 
@@ -65,14 +73,21 @@ async def verify_workspace(ctx: StepContext, kind: ArtifactKind, check: str) -> 
         found = f"capacity {workspace.capacity_id}, assignment {workspace.capacity_progress}"
     return [
         judged(
-            check, expected=f"capacity {capacity}, assignment Completed", found=found,
+            check,
+            expected=f"capacity {capacity}, assignment Completed",
+            found=found,
             reason="The workspace is not on the platform's capacity. Check in Fabric that the capacity is running and the "
             "workspace is assigned to it, then run this step again.",
         )
     ]
 
 
-async def remove_workspace(ctx: StepContext, artifact: Artifact) -> None:
-    """The workspace and everything in it is gone."""
-    if artifact.vendor_id is not None:
-        await ctx.vendors.fabric.delete_workspace(artifact.vendor_id)
+async def remove_workspace(ctx: StepContext, artifact: Artifact, name: str) -> None:
+    """The workspace and everything in it is gone, also one whose making we never heard the end of."""
+    fabric, workspace_id = ctx.vendors.fabric, artifact.vendor_id
+    if workspace_id is None:
+        group = await ctx.vendors.powerbi.find_group(name)
+        workspace = None if group is None else await fabric.find_workspace(group.id)
+        workspace_id = workspace.id if workspace is not None and workspace.description == ctx.mark else None
+    if workspace_id is not None:
+        await fabric.delete_workspace(workspace_id)

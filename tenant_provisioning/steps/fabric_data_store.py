@@ -4,7 +4,7 @@ from tenant_provisioning.model.artifact import Artifact, ArtifactKind
 from tenant_provisioning.model.errors import SetupError
 from tenant_provisioning.model.naming import lakehouse_name
 from tenant_provisioning.model.qa import Verdict, judged
-from tenant_provisioning.steps._item import find_item, remember_operation
+from tenant_provisioning.steps._item import find_item, remember_operation, remove_item
 from tenant_provisioning.steps.context import StepContext, StepResult
 from tenant_provisioning.steps.ownership import Found, ensure_artifact, require_artifact
 from tenant_provisioning.store import artifacts, organizations
@@ -36,8 +36,12 @@ async def ensure(ctx: StepContext) -> StepResult:
     sealed = ctx.vault.encrypt(connection, ctx.organization.id, COLUMN)
     await organizations.save_connection(ctx.db, ctx.organization.id, sealed)
     return StepResult(
-        facts={"lakehouse_id": str(row.vendor_id), "name": name, "sql_endpoint_id": endpoint.id,
-               "tables": len(ctx.settings.table_names)},
+        facts={
+            "lakehouse_id": str(row.vendor_id),
+            "name": name,
+            "sql_endpoint_id": endpoint.id,
+            "tables": len(ctx.settings.table_names),
+        },
         links={"open": f"{ctx.settings.fabric_app_url}/groups/{workspace_id}/lakehouses/{row.vendor_id}"},
     )
 
@@ -84,11 +88,16 @@ async def verify(ctx: StepContext) -> list[Verdict]:
         missing = await _missing_tables(ctx, workspace_id, lakehouse.sql_endpoint.id)
     return [
         judged(
-            "schema_is_ready", expected="no table missing", found=", ".join(missing) + " missing" if missing else "no table missing",
-            reason="The data store lacks tables the reports need. Run this step again; if it stays so, look at the template notebook.",
+            "schema_is_ready",
+            expected="no table missing",
+            found=", ".join(missing) + " missing" if missing else "no table missing",
+            reason="The data store lacks tables the reports need. Run this step again; "
+            "if it stays so, look at the template notebook.",
         ),
         judged(
-            "endpoint_is_ready", expected="Success", found=endpoint,
+            "endpoint_is_ready",
+            expected="Success",
+            found=endpoint,
             reason="The data store's SQL endpoint is not up, so the dataset cannot read. Run this step again.",
         ),
     ]
@@ -97,8 +106,8 @@ async def verify(ctx: StepContext) -> list[Verdict]:
 async def remove(ctx: StepContext, artifact: Artifact) -> None:
     """The lakehouse is gone; quiet when its workspace already is."""
     workspace = await artifacts.find_artifact(ctx.db, ctx.organization.id, ArtifactKind.FABRIC_WORKSPACE)
-    if workspace is not None and workspace.vendor_id and artifact.vendor_id:
-        await ctx.vendors.fabric.delete_item(workspace.vendor_id, artifact.vendor_id)
+    if workspace is not None and workspace.vendor_id:
+        await remove_item(ctx, artifact, workspace.vendor_id, "Lakehouse", lakehouse_name(ctx.organization.subdomain))
 
 
 async def _workspace_id(ctx: StepContext) -> str:

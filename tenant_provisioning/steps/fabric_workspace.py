@@ -23,4 +23,4 @@ async def verify(ctx: StepContext) -> list[Verdict]:
 
 async def remove(ctx: StepContext, artifact: Artifact) -> None:
     """The data workspace is gone, with the data store in it."""
-    await remove_workspace(ctx, artifact)
+    await remove_workspace(ctx, artifact, fabric_workspace_name(ctx.organization.name, ctx.organization.subdomain))

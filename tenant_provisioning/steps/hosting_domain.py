@@ -33,7 +33,8 @@ async def ensure(ctx: StepContext) -> StepResult:
 
     artifact = await ensure_artifact(ctx, KIND, thing=f"the domain {ctx.host}", find=find, create=create)
     return StepResult(
-        facts={"host": ctx.host, "cname_target": artifact.details["cname_target"]}, links={"site": f"https://{ctx.host}"}
+        facts={"host": ctx.host, "cname_target": artifact.details["cname_target"]},
+        links={"site": f"https://{ctx.host}"},
     )
 
 

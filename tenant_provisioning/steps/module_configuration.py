@@ -18,11 +18,16 @@ async def verify(ctx: StepContext) -> list[Verdict]:
     state = await modules.module_state(ctx.db, ctx.organization.id)
     return [
         judged(
-            "modules_are_initialized", expected=f"{state.expected} features", found=f"{state.features} features",
+            "modules_are_initialized",
+            expected=f"{state.expected} features",
+            found=f"{state.features} features",
             reason="Some module features are missing for this organization. Run the modules step again.",
         ),
         judged(
-            "features_point_to_deployed_reports", expected="0 astray", found=f"{state.dangling} astray",
-            reason="Some features point to reports that are not deployed, or lack the report that serves them. Run the modules step again.",
+            "features_point_to_deployed_reports",
+            expected="0 astray",
+            found=f"{state.dangling + state.unlinked} astray",
+            reason="Some features point to reports that are not deployed, or lack the report that serves them. "
+            "Run the modules step again.",
         ),
     ]

@@ -19,17 +19,25 @@ async def ensure(ctx: StepContext, templates: tuple[TemplateReport, ...]) -> Ste
     planned = [step for step in planned_steps(template.key for template in templates) if step != NAME]
     missing = await progress.unfinished_steps(ctx.db, ctx.organization.id, planned)
     if missing:
-        raise LifecycleError(f"{ctx.organization.name} is not complete, so it cannot go to QA. Still to do: {', '.join(missing)}")
+        raise LifecycleError(
+            f"{ctx.organization.name} is not complete, so it cannot go to QA. Still to do: {', '.join(missing)}"
+        )
     ids = {
-        "fabric_workspace_id": ArtifactKind.FABRIC_WORKSPACE, "data_store_id": ArtifactKind.LAKEHOUSE,
-        "powerbi_workspace_id": ArtifactKind.POWERBI_WORKSPACE, "dataset_id": ArtifactKind.DATASET,
+        "fabric_workspace_id": ArtifactKind.FABRIC_WORKSPACE,
+        "data_store_id": ArtifactKind.LAKEHOUSE,
+        "powerbi_workspace_id": ArtifactKind.POWERBI_WORKSPACE,
+        "dataset_id": ArtifactKind.DATASET,
     }
     found = {column: str((await require_artifact(ctx, kind, step=kind)).vendor_id) for column, kind in ids.items()}
     await organizations.record_ids(ctx.db, ctx.organization.id, host=ctx.host, **found)
     current = await organizations.get_organization(ctx.db, ctx.organization.id)
     if current.status is DeploymentStatus.PROVISIONING:
         await organizations.move(
-            ctx.db, ctx.organization.id, DeploymentStatus.PENDING_QA, actor=f"run {ctx.run_id}", reason="every step is done"
+            ctx.db,
+            ctx.organization.id,
+            DeploymentStatus.PENDING_QA,
+            actor=f"run {ctx.run_id}",
+            reason="every step is done",
         )
         current = await organizations.get_organization(ctx.db, ctx.organization.id)
     return StepResult(facts={"status": current.status, **found}, links={"site": f"https://{ctx.host}"})
@@ -47,7 +55,9 @@ async def verify(ctx: StepContext) -> list[Verdict]:
         found = "encrypted"
     return [
         judged(
-            "secret_is_encrypted", expected="encrypted", found=found,
+            "secret_is_encrypted",
+            expected="encrypted",
+            found=found,
             reason="The data store's connection string is not stored encrypted. Run the data store step again.",
         )
     ]

@@ -17,13 +17,23 @@ async def explain_failure(db: Database, organization_id: UUID, run_id: str, titl
     steps = await progress.list_steps(db, organization_id)
     failed = [step for step in steps if step.run_id == run_id and step.state == "failed"]
     reports = [step for step in failed if step.step.startswith(REPORT_PREFIX)]
-    told = [f"{TITLES[step.step]}: {step.reason}" for step in failed if step.step in TITLES and not (reports and step.step == "deployed_reports")]
+    told = [
+        f"{TITLES[step.step]}: {step.reason}"
+        for step in failed
+        if step.step in TITLES and not (reports and step.step == "deployed_reports")
+    ]
     if reports:
         matching = sum(step.step.startswith(REPORT_PREFIX) for step in steps)
-        named = "; ".join(f"“{titles.get(step.step.removeprefix(REPORT_PREFIX), step.step)}”: {step.reason}" for step in reports)
+        named = "; ".join(
+            f"“{titles.get(step.step.removeprefix(REPORT_PREFIX), step.step)}”: {step.reason}" for step in reports
+        )
         told.append(f"{len(reports)} of {matching} reports could not be deployed: {named}")
     verdicts = await qa_results.latest_verdicts(db, organization_id)
-    told += [f"{result.verdict.reason}" for result in verdicts if result.run_id == run_id and result.blocking and not result.verdict.passed]
+    told += [
+        f"{result.verdict.reason}"
+        for result in verdicts
+        if result.run_id == run_id and result.blocking and not result.verdict.passed
+    ]
     return " ".join(_sentence(text) for text in told) or (
         "The run ended before it could say why, for instance because its process was stopped. Nothing is lost: try again."
     )

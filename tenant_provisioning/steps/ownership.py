@@ -3,7 +3,7 @@
 1. Look it up. Absent: write the intent into the ledger, create it, fill in the id.
 2. Present, and the ledger intended it: an earlier attempt made it, perhaps without hearing the answer. Resume.
 3. Present, unknown to the ledger, with our mark: adopt it. Rollback will leave it alone.
-4. Anything else is another owner's: OwnershipConflict.
+4. Anything else is another owner's: OwnershipConflict, and no intent of ours stays behind.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -18,11 +18,15 @@ from tenant_provisioning.store import artifacts
 
 @dataclass(frozen=True)
 class Found:
-    """A thing at a vendor. `ours` tells what its mark says; None where the vendor has no place for a mark."""
+    """A thing at a vendor. `ours` tells what its mark says; None where the vendor has no place for a mark.
+
+    `existed` says that `create` came upon it instead of making it: we had not been able to see it before.
+    """
 
     vendor_id: str
     ours: bool | None
     details: Mapping[str, Any] = field(default_factory=dict)
+    existed: bool = False
 
 
 async def ensure_artifact(
@@ -42,17 +46,44 @@ async def ensure_artifact(
     row = await artifacts.find_artifact(ctx.db, ctx.organization.id, kind, key)
     found = await find(row)
     if found is None:
-        row = await artifacts.intend(ctx.db, ctx.organization.id, kind, key)
-        made = await create(row)
-        return await artifacts.record_present(ctx.db, row.id, made.vendor_id, dict(made.details))
-    if found.ours is False or (row is None and not found.ours):
-        raise OwnershipConflict(
-            f"{thing} exists already and was not made for {ctx.organization.name}. "
-            "Rename or remove it at the vendor, or onboard under another name, then try again."
-        )
+        return await _make(ctx, row, kind, key, thing=thing, create=create)
+    known = row is not None and row.vendor_id == found.vendor_id  # by its id, whatever became of its mark
+    if not known and (found.ours is False or (row is None and not found.ours)):
+        raise _conflict(ctx, thing)
     if row is None:
         return await artifacts.adopt(ctx.db, ctx.organization.id, kind, key, found.vendor_id, dict(found.details))
     return await artifacts.record_present(ctx.db, row.id, found.vendor_id, dict(found.details))
+
+
+async def _make(
+    ctx: StepContext,
+    before: Artifact | None,
+    kind: ArtifactKind,
+    key: str,
+    *,
+    thing: str,
+    create: Callable[[Artifact], Awaitable[Found]],
+) -> Artifact:
+    row = await artifacts.intend(ctx.db, ctx.organization.id, kind, key)
+    try:
+        made = await create(row)
+        if made.ours is False:
+            raise _conflict(ctx, thing)
+    except OwnershipConflict:
+        if before is None:
+            # an intent that stayed would make the other owner's thing look like ours to the next attempt
+            await artifacts.record_removed(ctx.db, row.id)
+        raise
+    if made.existed and before is None:
+        return await artifacts.adopt(ctx.db, ctx.organization.id, kind, key, made.vendor_id, dict(made.details))
+    return await artifacts.record_present(ctx.db, row.id, made.vendor_id, dict(made.details))
+
+
+def _conflict(ctx: StepContext, thing: str) -> OwnershipConflict:
+    return OwnershipConflict(
+        f"{thing} exists already and was not made for {ctx.organization.name}. "
+        "Rename or remove it at the vendor, or onboard under another name, then try again."
+    )
 
 
 async def require_artifact(ctx: StepContext, kind: ArtifactKind, *, step: str) -> Artifact:

@@ -1,13 +1,14 @@
 """The tenant's dataset (a semantic model): the template's definition pointed at the tenant's own data store, bound through a
 connection, refreshed. The data store itself is `fabric_data_store`."""
 
-import asyncio
+from dataclasses import replace
 
 from tenant_provisioning.model.artifact import Artifact, ArtifactKind
 from tenant_provisioning.model.errors import SetupError, VendorRejected
 from tenant_provisioning.model.naming import connection_name, dataset_name
 from tenant_provisioning.model.qa import Verdict, judged
-from tenant_provisioning.steps._item import find_item, remember_operation
+from tenant_provisioning.steps._item import find_item, remember_operation, remove_item
+from tenant_provisioning.steps._together import together
 from tenant_provisioning.steps.context import StepContext, StepResult
 from tenant_provisioning.steps.ownership import Found, ensure_artifact, require_artifact
 from tenant_provisioning.steps.tmdl import point_to
@@ -20,15 +21,24 @@ KIND = ArtifactKind.DATASET
 async def ensure(ctx: StepContext) -> StepResult:
     """The dataset exists, reads the tenant's data store and no other, and has been refreshed."""
     workspace_id, source = await _workspace_id(ctx), await _source(ctx)
-    dataset, connection = await asyncio.gather(_ensure_model(ctx, workspace_id, source), _ensure_connection(ctx, workspace_id, source))
+    dataset, connection = await together(
+        _ensure_model(ctx, workspace_id, source), _ensure_connection(ctx, workspace_id, source)
+    )
     dataset_id, deadline = str(dataset.vendor_id), ctx.settings.operation_deadline
     await ctx.vendors.powerbi.wait_for_datasources(workspace_id, dataset_id, deadline=deadline)
-    await ctx.vendors.fabric.bind_connection(workspace_id, dataset_id, str(connection.vendor_id), server=source.server, database=source.id)
+    await ctx.vendors.fabric.bind_connection(
+        workspace_id, dataset_id, str(connection.vendor_id), server=source.server, database=source.id
+    )
     refresh_id = await ctx.vendors.powerbi.refresh_dataset(workspace_id, dataset_id)
     await ctx.vendors.powerbi.wait_for_refresh(workspace_id, dataset_id, refresh_id, deadline=deadline)
     return StepResult(
-        facts={"dataset_id": dataset_id, "name": dataset_name(ctx.organization.name), "connection_id": str(connection.vendor_id),
-               "server": source.server, "database": source.id},
+        facts={
+            "dataset_id": dataset_id,
+            "name": dataset_name(ctx.organization.name),
+            "connection_id": str(connection.vendor_id),
+            "server": source.server,
+            "database": source.id,
+        },
         links={"open": f"{ctx.settings.powerbi_app_url}/groups/{workspace_id}/datasets/{dataset_id}"},
     )
 
@@ -41,11 +51,17 @@ async def _ensure_model(ctx: StepContext, workspace_id: str, source: SqlEndpoint
 
     async def create(row: Artifact) -> Found:
         template = await fabric.get_definition(
-            str(ctx.settings.template_workspace_id), str(ctx.settings.template_dataset_id), deadline=ctx.settings.operation_deadline
+            str(ctx.settings.template_workspace_id),
+            str(ctx.settings.template_dataset_id),
+            deadline=ctx.settings.operation_deadline,
         )
         item = await fabric.create_semantic_model(
-            workspace_id, name, pointed_at(template, source), description=ctx.mark,
-            deadline=ctx.settings.operation_deadline, on_operation=remember_operation(ctx, row),
+            workspace_id,
+            name,
+            pointed_at(template, source),
+            description=ctx.mark,
+            deadline=ctx.settings.operation_deadline,
+            on_operation=remember_operation(ctx, row),
         )
         return Found(item.id, ours=True)
 
@@ -63,7 +79,9 @@ def pointed_at(template: tuple[DefinitionPart, ...], source: SqlEndpoint) -> tup
         elif part.path != ".platform":  # carries the template's own name and identity
             parts.append(part)
     if not replaced:
-        raise SetupError("the template dataset names no Sql.Database(…) in its definition: TEMPLATE_DATASET_ID must be a model that reads one")
+        raise SetupError(
+            "the template dataset names no Sql.Database(…) in its definition: TEMPLATE_DATASET_ID must be a model that reads one"
+        )
     return tuple(parts)
 
 
@@ -85,14 +103,16 @@ async def _ensure_connection(ctx: StepContext, workspace_id: str, source: SqlEnd
             found = described(await fabric.find_connection_by_name(name))
             if found is None or not (refusal.code or "").startswith("DuplicateConnectionName"):
                 raise
-            return found
+            return replace(found, existed=True)
         return Found(made.id, ours=True, details={"name": name})
 
     def described(connection: Connection | None) -> Found | None:
         # The name carries the id of a workspace that only we could have made: that is the mark.
         return None if connection is None else Found(connection.id, ours=True, details={"name": name})
 
-    return await ensure_artifact(ctx, ArtifactKind.CONNECTION, thing=f"the connection “{name}”", find=find, create=create)
+    return await ensure_artifact(
+        ctx, ArtifactKind.CONNECTION, thing=f"the connection “{name}”", find=find, create=create
+    )
 
 
 async def verify(ctx: StepContext) -> list[Verdict]:
@@ -108,14 +128,20 @@ async def verify(ctx: StepContext) -> list[Verdict]:
     sources = await ctx.vendors.powerbi.list_datasources(workspace_id, str(row.vendor_id))
     found = ", ".join(sorted({f"{source.server};{source.database}" for source in sources})) or "no data source"
     rows = await ctx.vendors.powerbi.execute_query(workspace_id, str(row.vendor_id), "EVALUATE 'tenant'")
-    owners = sorted({str(value) for row_ in rows for column, value in row_.items() if column.endswith("[organization_id]")})
+    owners = sorted(
+        {str(value) for row_ in rows for column, value in row_.items() if column.endswith("[organization_id]")}
+    )
     return [
         judged(
-            "dataset_is_bound_to_own_data", expected=own, found=found,
+            "dataset_is_bound_to_own_data",
+            expected=own,
+            found=found,
             reason="The dataset reads another data store than this tenant's own. Do not go live: run the dataset step again.",
         ),
         judged(
-            "dataset_answers_a_query", expected=str(ctx.organization.id), found=", ".join(owners) or "no row",
+            "dataset_answers_a_query",
+            expected=str(ctx.organization.id),
+            found=", ".join(owners) or "no row",
             reason="A query through the dataset does not return this organization's data and only that. Do not go live: "
             "run the data store and dataset steps again.",
         ),
@@ -124,14 +150,21 @@ async def verify(ctx: StepContext) -> list[Verdict]:
 
 async def remove(ctx: StepContext, artifact: Artifact) -> None:
     """The dataset or the connection is gone; quiet when it already was."""
-    if artifact.vendor_id is None:
-        return
-    if artifact.kind is ArtifactKind.CONNECTION:
-        await ctx.vendors.fabric.delete_connection(artifact.vendor_id)
-        return
     workspace = await artifacts.find_artifact(ctx.db, ctx.organization.id, ArtifactKind.POWERBI_WORKSPACE)
-    if workspace is not None and workspace.vendor_id:
-        await ctx.vendors.powerbi.delete_dataset(workspace.vendor_id, artifact.vendor_id)
+    workspace_id = workspace.vendor_id if workspace is not None else None
+    if artifact.kind is ArtifactKind.CONNECTION:
+        await _remove_connection(ctx, artifact, workspace_id)
+    elif workspace_id is not None:
+        await remove_item(ctx, artifact, workspace_id, "SemanticModel", dataset_name(ctx.organization.name))
+
+
+async def _remove_connection(ctx: StepContext, artifact: Artifact, workspace_id: str | None) -> None:
+    fabric, connection_id = ctx.vendors.fabric, artifact.vendor_id
+    if connection_id is None and workspace_id is not None:  # we never heard the end of its making
+        found = await fabric.find_connection_by_name(connection_name(workspace_id))
+        connection_id = None if found is None else found.id
+    if connection_id is not None:
+        await fabric.delete_connection(connection_id)
 
 
 async def _workspace_id(ctx: StepContext) -> str:

@@ -1,4 +1,5 @@
-"""The workspace that holds the tenant's dataset and reports. Its name differs from the data workspace's: they share one name space."""
+"""The workspace that holds the tenant's dataset and reports. Its name differs from the data workspace's: both share one
+name space."""
 
 from tenant_provisioning.model.artifact import Artifact, ArtifactKind
 from tenant_provisioning.model.naming import powerbi_workspace_name
@@ -23,4 +24,4 @@ async def verify(ctx: StepContext) -> list[Verdict]:
 
 async def remove(ctx: StepContext, artifact: Artifact) -> None:
     """The reports workspace is gone, with dataset and reports."""
-    await remove_workspace(ctx, artifact)
+    await remove_workspace(ctx, artifact, powerbi_workspace_name(ctx.organization.name, ctx.organization.subdomain))

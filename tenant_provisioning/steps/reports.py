@@ -4,7 +4,7 @@ Reports are deployed side by side; one that fails fails alone. Whether all of th
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +41,7 @@ async def ensure_reports(ctx: StepContext, templates: Iterable[TemplateReport]) 
     finally:
         for task in tasks:
             task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)  # none outlives the connections it works with
 
 
 class _Desk:
@@ -49,7 +50,8 @@ class _Desk:
     def __init__(self, ctx: StepContext, workspace_id: str, dataset_id: str) -> None:
         self.ctx, self.workspace_id, self.dataset_id = ctx, workspace_id, dataset_id
         self.reports: dict[str, Report] = {}
-        self.imported_datasets: Mapping[str, tuple[str, ...]] = {}
+        self.datasets: dict[str, set[str]] = {}  # there when we looked, by name
+        self.brought: dict[str, set[str]] = {}  # by imports since, by title
         self.gates = {
             ReportStrategy.CLONE: asyncio.Semaphore(ctx.settings.clone_concurrency),
             ReportStrategy.IMPORT: asyncio.Semaphore(ctx.settings.import_concurrency),
@@ -66,13 +68,13 @@ class _Desk:
     async def look(self) -> None:
         """See what the workspace holds now: two calls for all reports."""
         powerbi = self.ctx.vendors.powerbi
-        reports, datasets = await asyncio.gather(powerbi.list_reports(self.workspace_id), powerbi.list_datasets(self.workspace_id))
+        reports, datasets = await asyncio.gather(
+            powerbi.list_reports(self.workspace_id), powerbi.list_datasets(self.workspace_id)
+        )
         self.reports = {report.name: report for report in reports}
-        by_name: dict[str, tuple[str, ...]] = {}
+        self.datasets = {}
         for dataset in datasets:
-            if dataset.id != self.dataset_id:
-                by_name[dataset.name] = (*by_name.get(dataset.name, ()), dataset.id)
-        self.imported_datasets = by_name
+            self.datasets.setdefault(dataset.name, set()).add(dataset.id)
 
     async def deploy(self, template: TemplateReport) -> ReportOutcome:
         """The outcome for one template; no error leaves here, so that no report takes another down."""
@@ -85,7 +87,12 @@ class _Desk:
                 await progress.fail_step(ctx.db, ctx.organization.id, step, str(error))
                 return ReportOutcome(template, error=error)
             await progress.finish_step(ctx.db, ctx.organization.id, step)
-        facts = {"report_id": report.id, "title": template.title, "strategy": template.strategy, "content_hash": template.content_hash}
+        facts = {
+            "report_id": report.id,
+            "title": template.title,
+            "strategy": template.strategy,
+            "content_hash": template.content_hash,
+        }
         links = {"open": f"{ctx.settings.powerbi_app_url}/groups/{self.workspace_id}/reports/{report.id}"}
         return ReportOutcome(template, StepResult(facts, links))
 
@@ -115,22 +122,32 @@ class _Desk:
         async def create(row: Artifact) -> Found:
             if template.strategy is ReportStrategy.CLONE:
                 report = await powerbi.clone_report(
-                    str(self.ctx.settings.template_workspace_id), str(template.source_report_id), name=template.title,
-                    target_group_id=self.workspace_id, target_dataset_id=self.dataset_id,
+                    str(self.ctx.settings.template_workspace_id),
+                    str(template.source_report_id),
+                    name=template.title,
+                    target_group_id=self.workspace_id,
+                    target_dataset_id=self.dataset_id,
                 )
             else:
                 report = await self._import(row, template)
             made.append(report)
             return Found(report.id, ours=None)
 
-        artifact = await ensure_artifact(self.ctx, KIND, template.key, thing=f"a report “{template.title}”", find=find, create=create)
+        artifact = await ensure_artifact(
+            self.ctx, KIND, template.key, thing=f"a report “{template.title}”", find=find, create=create
+        )
         report = made[-1]
         if report.dataset_id != self.dataset_id:
             await powerbi.rebind_report(self.workspace_id, report.id, self.dataset_id)
-        await self._remove_imported_dataset(template, report)
+        await self._remove_imported_dataset(template)
         await save_deployed_report(
-            self.ctx.db, self.ctx.organization.id, template.key, powerbi_report_id=str(artifact.vendor_id),
-            workspace_id=self.workspace_id, dataset_id=self.dataset_id, content_hash=template.content_hash,
+            self.ctx.db,
+            self.ctx.organization.id,
+            template.key,
+            powerbi_report_id=str(artifact.vendor_id),
+            workspace_id=self.workspace_id,
+            dataset_id=self.dataset_id,
+            content_hash=template.content_hash,
         )
         return report
 
@@ -142,6 +159,7 @@ class _Desk:
         done = await self.ctx.vendors.powerbi.import_pbix(
             self.workspace_id, template.title, Path(str(template.pbix_path)), deadline=deadline, on_import=remember
         )
+        self._note_datasets(done, template)
         return _imported(done, template)
 
     async def _resume_import(self, import_id: str, template: TemplateReport) -> Report | None:
@@ -151,14 +169,25 @@ class _Desk:
             done = await self.ctx.vendors.powerbi.wait_for_import(self.workspace_id, import_id, deadline=deadline)
         except VendorRejected:
             return None
-        return next((report for report in done.reports if report.name == template.title), None)
+        self._note_datasets(done, template)
+        # an import may go on naming a report that has been deleted since
+        there = {report.id for report in await self.ctx.vendors.powerbi.list_reports(self.workspace_id)}
+        return next((report for report in done.reports if report.name == template.title and report.id in there), None)
 
-    async def _remove_imported_dataset(self, template: TemplateReport, report: Report) -> None:
-        """A .pbix brings a dataset of its own; once the report is bound to the tenant's it is an orphan. Also clears one that a
-        crash between rebind and removal left."""
+    def _note_datasets(self, done: ImportResult, template: TemplateReport) -> None:
+        brought = [dataset.id for dataset in done.datasets] + [
+            report.dataset_id for report in done.reports if report.dataset_id
+        ]
+        self.brought.setdefault(template.title, set()).update(brought)
+
+    async def _remove_imported_dataset(self, template: TemplateReport) -> None:
+        """A .pbix brings a dataset of its own, of its own name; once the report is bound to the tenant's it is an orphan.
+
+        Also clears one that a crash between rebind and removal left. No other dataset is touched, whatever the report was bound to.
+        """
         if template.strategy is not ReportStrategy.IMPORT:
             return
-        left = {*self.imported_datasets.get(template.title, ()), *([report.dataset_id] if report.dataset_id else [])}
+        left = self.datasets.get(template.title, set()) | self.brought.get(template.title, set())
         for dataset_id in sorted(left - {self.dataset_id}):
             await self.ctx.vendors.powerbi.delete_dataset(self.workspace_id, dataset_id)
 
@@ -167,7 +196,9 @@ def _imported(done: ImportResult, template: TemplateReport) -> Report:
     for report in done.reports:
         if report.name == template.title:
             return report
-    raise VendorRejected("Power BI", "import report", f"the import of “{template.title}” brought no report of that name")
+    raise VendorRejected(
+        "Power BI", "import report", f"the import of “{template.title}” brought no report of that name"
+    )
 
 
 async def remove(ctx: StepContext, artifact: Artifact) -> None:

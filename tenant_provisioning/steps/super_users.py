@@ -1,7 +1,7 @@
 """The customer's first users: accounts in Supabase Auth with ids we choose, their rows, and a mail that says the platform is being
 prepared. No credential and no link goes out here; that is go live's."""
 
-import asyncio
+from dataclasses import replace
 from uuid import UUID
 
 from tenant_provisioning.model.artifact import Artifact, ArtifactKind
@@ -10,9 +10,11 @@ from tenant_provisioning.model.naming import user_id
 from tenant_provisioning.model.qa import Verdict, judged
 from tenant_provisioning.model.tenant import SuperUser
 from tenant_provisioning.steps import letters
+from tenant_provisioning.steps._together import together
 from tenant_provisioning.steps.context import StepContext, StepResult
 from tenant_provisioning.steps.ownership import Found, ensure_artifact
 from tenant_provisioning.store import isolation, outbox, users
+from tenant_provisioning.vendors.supabase import User
 
 KIND = ArtifactKind.SUPER_USER
 ROLE = "super_user"
@@ -20,52 +22,72 @@ ROLE = "super_user"
 
 async def ensure(ctx: StepContext) -> StepResult:
     """Every super user of the form has an account of this organization, a row, and a welcome mail queued."""
-    await asyncio.gather(*(_ensure_person(ctx, person) for person in ctx.form.super_users))
+    await together(*(_ensure_person(ctx, person) for person in ctx.form.super_users))
     return StepResult(facts={"super_users": len(ctx.form.super_users)})
 
 
 async def _ensure_person(ctx: StepContext, person: SuperUser) -> None:
     supabase, chosen = ctx.vendors.supabase, user_id(ctx.organization.id, person.email)
     claims = {"organization_id": str(ctx.organization.id), "role": ROLE}
+    seen: list[User] = []
 
     async def find(_row: Artifact | None) -> Found | None:
         user = await supabase.find_user_by_id(chosen) or await supabase.find_user_by_email(person.email)
         if user is None:
             return None
-        return Found(str(user.id), ours=user.app_metadata.get("organization_id") == claims["organization_id"])
+        seen.append(user)
+        # an id that follows from organization and email is as good as a mark
+        ours = user.id == chosen or user.app_metadata.get("organization_id") == claims["organization_id"]
+        return Found(str(user.id), ours=ours)
 
     async def create(row: Artifact) -> Found:
         try:
             user = await supabase.create_user(
-                user_id=chosen, email=person.email, app_metadata=claims,
+                user_id=chosen,
+                email=person.email,
+                app_metadata=claims,
                 user_metadata={"first_name": person.first_name, "last_name": person.last_name},
             )
         except VendorRejected as refusal:
             found = await find(row) if refusal.code == "email_exists" else None
             if found is None:
                 raise
-            return found
+            return replace(found, existed=True)
         return Found(str(user.id), ours=True)
 
-    artifact = await ensure_artifact(ctx, KIND, str(chosen), thing="an account with a super user's email", find=find, create=create)
+    artifact = await ensure_artifact(
+        ctx, KIND, str(chosen), thing="an account with a super user's email", find=find, create=create
+    )
+    if seen and not claims.items() <= seen[-1].app_metadata.items():
+        await supabase.update_user(seen[-1].id, app_metadata=claims)
     await users.save_user(ctx.db, ctx.organization.id, UUID(artifact.vendor_id), person, role=ROLE)
     letter = letters.being_prepared(ctx.settings.platform_name, ctx.organization.name, person.first_name)
     await outbox.queue_mail(
-        ctx.db, ctx.organization.id, kind=letter.kind, recipient=person.email, subject=letter.subject, text=letter.text, html=letter.html
+        ctx.db,
+        ctx.organization.id,
+        kind=letter.kind,
+        recipient=person.email,
+        subject=letter.subject,
+        text=letter.text,
+        html=letter.html,
     )
 
 
 async def verify(ctx: StepContext) -> list[Verdict]:
     """Whether each super user can sign in with this organization's claims, and sees no other organization's rows."""
-    proofs = await asyncio.gather(*(_prove(ctx, person) for person in ctx.form.super_users))
+    proofs = await together(*(_prove(ctx, person) for person in ctx.form.super_users))
     expected, signed_in, foreign = len(proofs), sum(ours for ours, _ in proofs), sum(rows for _, rows in proofs)
     return [
         judged(
-            "super_users_can_sign_in", expected=f"{expected} of {expected}", found=f"{signed_in} of {expected}",
+            "super_users_can_sign_in",
+            expected=f"{expected} of {expected}",
+            found=f"{signed_in} of {expected}",
             reason="A super user cannot sign in as a member of this organization. Run the super users step again.",
         ),
         judged(
-            "super_users_see_only_their_own", expected="0 rows of other organizations", found=f"{foreign} rows of other organizations",
+            "super_users_see_only_their_own",
+            expected="0 rows of other organizations",
+            found=f"{foreign} rows of other organizations",
             reason="A signed-in super user sees another organization's rows. Do not go live: call the platform engineer.",
         ),
     ]
@@ -88,6 +110,6 @@ async def _prove(ctx: StepContext, person: SuperUser) -> tuple[bool, int]:
 
 
 async def remove(ctx: StepContext, artifact: Artifact) -> None:
-    """The account is gone; quiet when it already was."""
-    if artifact.vendor_id is not None:
-        await ctx.vendors.supabase.delete_user(UUID(artifact.vendor_id))
+    """The account is gone, also one whose making we never heard the end of; quiet when it already was."""
+    chosen = artifact.key
+    await ctx.vendors.supabase.delete_user(UUID(artifact.vendor_id or chosen))

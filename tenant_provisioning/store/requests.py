@@ -76,7 +76,10 @@ async def get_form(db: Database, organization_id: UUID) -> OnboardingForm:
 
 
 async def next_attempt(db: Database, organization_id: UUID, *, actor: str, reason: str) -> int:
-    """The number of the attempt that this asks for, 2 being the first repetition; it is audited."""
+    """The number of the attempt that this asks for, 2 being the first repetition; it is audited.
+
+    An organization that has failed is provisioning again from here on.
+    """
     async with acting(db, actor, reason) as connection:
         rows = await connection.execute(
             "update onboarding_requests set attempt = attempt + 1 where organization_id = %s returning attempt",
@@ -89,6 +92,11 @@ async def next_attempt(db: Database, organization_id: UUID, *, actor: str, reaso
             """insert into audit_log (organization_id, actor, action, reason, details)
                values (%s, %s, 'attempt_requested', %s, %s)""",
             (organization_id, actor, reason, Jsonb({"attempt": row["attempt"]})),
+        )
+        await connection.execute(
+            "update organizations set deployment_status = 'provisioning', status_reason = null "
+            "where id = %s and deployment_status = 'failed'",
+            (organization_id,),
         )
         return int(row["attempt"])
 

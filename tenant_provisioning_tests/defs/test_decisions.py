@@ -45,3 +45,7 @@ def test_a_run_of_a_few_assets_that_a_person_started_is_followed_by_one_of_the_r
 
 def test_a_run_started_by_hand_that_lives_keeps_the_sensor_away_though_the_attempts_own_run_is_dead() -> None:
     assert decide(Situation(Status.PROVISIONING, holder=RunState.ALIVE, attempt=RunState.FAILED)) is Decision.LEAVE
+
+
+def test_a_retry_is_launched_even_when_a_dead_run_still_holds_the_organization() -> None:
+    assert decide(Situation(Status.PROVISIONING, holder=RunState.FAILED, attempt=None)) is Decision.LAUNCH

@@ -21,4 +21,6 @@ def test_env_example_leaves_open_what_is_required_and_shows_the_default_of_the_r
     open_lines = set(re.findall(r"^([A-Z][A-Z_]+)=$", text, re.MULTILINE))
 
     assert required <= open_lines
-    assert open_lines - required == {"ENTRA_CLIENT_SECRET"}, "one of secret or certificate is needed; the secret is the usual one"
+    assert open_lines - required == {"ENTRA_CLIENT_SECRET"}, (
+        "one of secret or certificate is needed; the secret is the usual one"
+    )

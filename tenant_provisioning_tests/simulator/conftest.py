@@ -74,6 +74,7 @@ def running_simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runn
     running.client.close()
     loop.call_soon_threadsafe(stop.set)
     thread.join(20)
+    running.world.close()
 
 
 @pytest.fixture

@@ -5,14 +5,13 @@ Database and world are made once a module; each test has an organization of its 
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import pytest
 
 from tenant_provisioning.model.catalog import ReportStrategy, TemplateReport
-from tenant_provisioning.model.tenant import Organization
 from tenant_provisioning.settings import Settings
 from tenant_provisioning.steps import fabric_data_store, fabric_workspace, powerbi_dataset, powerbi_workspace
 from tenant_provisioning.steps.context import StepContext, open_context
@@ -49,37 +48,6 @@ def world(module_world: Any) -> Iterator[Any]:
     module_world.control("PUT", "latency", {"profile": "instant"})
 
 
-@pytest.fixture
-async def acme(onboard: Callable[..., Awaitable[Organization]]) -> Organization:
-    """An Acme that nobody else has, with one super user."""
-    subdomain = f"acme-{next(NUMBERS)}"
-    ada = {"email": f"ada@{subdomain}.example", "first_name": "Ada", "last_name": "Admin"}
-    return await onboard(subdomain, super_users=[ada])
-
-
-@pytest.fixture
-async def ctx(acme: Organization, open_ctx: Callable[..., AbstractAsyncContextManager[StepContext]]) -> AsyncIterator[StepContext]:
-    """The context of that Acme's steps."""
-    async with open_ctx(acme.subdomain) as context:
-        yield context
-
-
-@pytest.fixture(scope="module")
-def make_acme_with_dataset(onboarding_form: Callable[..., dict[str, Any]]) -> Callable[[Settings], str]:
-    """Makes an Acme that has everything reports need, and gives its subdomain."""
-
-    async def make(settings: Settings) -> str:
-        form = onboarding_form(f"acme-{next(NUMBERS)}")
-        async with open_database(settings.database_url.get_secret_value(), max_size=1) as db:
-            await submit(db, form, requested_by="sam@yourplatform.com", default_domain="yourplatform.com")
-        async with open_context(settings, form["subdomain"], "run-1") as ctx:
-            for step in (fabric_workspace, fabric_data_store, powerbi_workspace, powerbi_dataset):
-                await step.ensure(ctx)
-        return str(form["subdomain"])
-
-    return lambda settings: asyncio.run(make(settings))
-
-
 @pytest.fixture(scope="module")
 def module_settings(make_settings: Callable[[Any, str], Settings], module_world: Any, platform_url: str) -> Settings:
     """Settings that point at the module's world and database."""
@@ -87,9 +55,41 @@ def module_settings(make_settings: Callable[[Any, str], Settings], module_world:
 
 
 @pytest.fixture(scope="module")
-def reports_acme(make_acme_with_dataset: Callable[[Settings], str], module_settings: Settings) -> str:
+def make_acme(module_settings: Settings, onboarding_form: Callable[..., dict[str, Any]]) -> Callable[..., str]:
+    """Makes another Acme, with one super user, and does these steps for it; gives its subdomain. Not within an event loop."""
+
+    async def make(*steps: Any) -> str:
+        subdomain = f"acme-{next(NUMBERS)}"
+        ada = {"email": f"ada@{subdomain}.example", "first_name": "Ada", "last_name": "Admin"}
+        async with open_database(module_settings.database_url.get_secret_value(), max_size=1) as db:
+            form = onboarding_form(subdomain, super_users=[ada])
+            await submit(db, form, requested_by="sam@yourplatform.com", default_domain="yourplatform.com")
+        if steps:
+            async with open_context(module_settings, subdomain, "run-1") as ctx:
+                for step in steps:
+                    await step.ensure(ctx)
+        return subdomain
+
+    return lambda *steps: asyncio.run(make(*steps))
+
+
+@pytest.fixture
+def acme(make_acme: Callable[..., str]) -> str:
+    """The subdomain of an Acme that nobody else has, just submitted."""
+    return make_acme()
+
+
+@pytest.fixture
+async def ctx(acme: str, world: Any, open_ctx: Callable[..., AbstractAsyncContextManager[StepContext]]) -> AsyncIterator[StepContext]:
+    """The context of that Acme's steps."""
+    async with open_ctx(acme) as context:
+        yield context
+
+
+@pytest.fixture(scope="module")
+def reports_acme(make_acme: Callable[..., str]) -> str:
     """The subdomain of an Acme that is ready for reports. Tests share it: each takes templates that no other takes."""
-    return make_acme_with_dataset(module_settings)
+    return make_acme(fabric_workspace, fabric_data_store, powerbi_workspace, powerbi_dataset)
 
 
 @pytest.fixture

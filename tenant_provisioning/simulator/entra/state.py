@@ -64,7 +64,7 @@ class Identity:
     token_id: str
 
 
-class TokenProblem(Exception):  # noqa: N818 - a finding, which each vendor answers in its own form
+class TokenProblem(Exception):
     """Why a token is not accepted."""
 
     def __init__(self, reason: Literal["missing", "invalid", "expired", "audience"]) -> None:

@@ -27,10 +27,20 @@ META_TYPE = re.compile(r'Type\s*=\s*"([^"]+)"')
 
 
 @dataclass(frozen=True)
-class Shape:
-    """What a definition says: data sources as (server, database), tables, parameters, and whether rows have roles."""
+class Place:
+    """Where a data source is, and the parameters that say so, None where the definition does itself."""
 
-    sources: tuple[tuple[str, str], ...]
+    server: str
+    database: str
+    server_from: str | None = None
+    database_from: str | None = None
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a definition says: where its data is, tables, parameters, and whether rows are secured by roles."""
+
+    sources: tuple[Place, ...]
     tables: tuple[ModelTable, ...]
     parameters: tuple[Parameter, ...]
     has_roles: bool
@@ -101,10 +111,14 @@ def _shape(
 ) -> Shape:
     parameters = tuple(_parameters(expressions))
     values = {parameter.name: parameter.value for parameter in parameters}
-    sources: dict[tuple[str, str], None] = {}
+    sources: dict[Place, None] = {}
     for text in (*expressions.values(), *partitions):
         for server, database in DATABASE_CALL.findall(text):
-            sources[_value(server, values), _value(database, values) if database else ""] = None
+            sources[
+                Place(
+                    _value(server, values), _value(database, values) if database else "", _name(server), _name(database)
+                )
+            ] = None
     return Shape(tuple(sources), tuple(tables), parameters, has_roles)
 
 
@@ -136,10 +150,15 @@ def _tmdl_table(name: str, text: str) -> ModelTable:
 def _value(argument: str, parameters: Mapping[str, str]) -> str:
     if argument.startswith('"'):
         return argument.strip('"')
-    name = argument.removeprefix('#"').removesuffix('"').strip()
-    if name not in parameters:
+    name = _name(argument)
+    if name is None or name not in parameters:
         raise Refusal(BROKEN, f"Expression.Error: The name '{name}' wasn't recognized.")
     return parameters[name]
+
+
+def _name(argument: str) -> str | None:
+    """The parameter that an argument names; None when it is a text itself, or there is none."""
+    return None if not argument or argument.startswith('"') else argument.removeprefix('#"').removesuffix('"').strip()
 
 
 def _unquoted(name: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from tenant_provisioning.simulator.fabric.connections import Connections
-from tenant_provisioning.simulator.fabric.definitions import Shape
+from tenant_provisioning.simulator.fabric.definitions import Place, Shape
 from tenant_provisioning.simulator.fabric.records import (
     Connection,
     Credentials,
@@ -44,7 +44,7 @@ class Models:
     def create(self, item_id: str, owner_id: str, shape: Shape) -> Model:
         """A model of this shape; its data sources are told only after a while."""
         ready = self._world.now() + self._world.latency.lasts("powerbi.datasources")
-        sources = tuple(self._source(server, database) for server, database in shape.sources)
+        sources = tuple(self._source(place) for place in shape.sources)
         return self._keep(Model(item_id, owner_id, sources, shape.tables, shape.parameters, ready, shape.has_roles))
 
     def push(self, item_id: str, owner_id: str, tables: Iterable[ModelTable]) -> Model:
@@ -56,7 +56,7 @@ class Models:
     def reshape(self, model: Model, shape: Shape) -> Model:
         """The model with a new definition; a data source that stays keeps its credentials and its connection."""
         known = {source.path: source for source in model.sources}
-        fresh = (self._source(server, database) for server, database in shape.sources)
+        fresh = (self._source(place) for place in shape.sources)
         sources = tuple(known.get(source.path, source) for source in fresh)
         return self._keep(
             replace(model, sources=sources, tables=shape.tables, parameters=shape.parameters, has_roles=shape.has_roles)
@@ -92,16 +92,17 @@ class Models:
 
     def redirect(self, model: Model, source: Source, server: str, database: str) -> Model:
         """Point a data source elsewhere; credentials do not follow."""
-        return self._with_source(model, source, self._source(server, database))
+        return self._with_source(model, source, self._source(Place(server, database)))
 
     def set_parameters(self, model: Model, values: Mapping[str, str]) -> Model:
         """Give parameters new values; a data source that is named by one follows it, and loses its credentials."""
-        old = {known.value: values[known.name] for known in model.parameters if known.name in values}
         sources = []
         for source in model.sources:
-            server, database = old.get(source.server, source.server), old.get(source.database, source.database)
+            server = values.get(source.server_from or "", source.server)
+            database = values.get(source.database_from or "", source.database)
             same = (server, database) == (source.server, source.database)
-            sources.append(source if same else self._source(server, database))
+            place = Place(server, database, source.server_from, source.database_from)
+            sources.append(source if same else self._source(place))
         parameters = tuple(replace(known, value=values.get(known.name, known.value)) for known in model.parameters)
         return self._keep(replace(model, sources=tuple(sources), parameters=parameters))
 
@@ -190,8 +191,16 @@ class Models:
             raise Refusal("TableMissing", f"The '{absent}' column does not exist in the rowset. Table: {table.name}.")
         return found
 
-    def _source(self, server: str, database: str) -> Source:
-        return Source("Sql", server, database, self._world.new_id(), self._world.new_id())
+    def _source(self, place: Place) -> Source:
+        return Source(
+            "Sql",
+            place.server,
+            place.database,
+            self._world.new_id(),
+            self._world.new_id(),
+            server_from=place.server_from,
+            database_from=place.database_from,
+        )
 
     def _with_source(self, model: Model, old: Source, new: Source) -> Model:
         return self._keep(replace(model, sources=tuple(new if source is old else source for source in model.sources)))

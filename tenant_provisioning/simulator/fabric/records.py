@@ -156,7 +156,10 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A data source as a model's definition names it, with its own credentials and the connection it is bound to."""
+    """A data source as a model's definition names it, with its own credentials and the connection it is bound to.
+
+    `server_from` and `database_from` are the parameters that name it, None where the definition does itself.
+    """
 
     kind: str
     server: str
@@ -165,6 +168,8 @@ class Source:
     datasource_id: str
     credentials: Credentials | None = None
     connection_id: str | None = None
+    server_from: str | None = None
+    database_from: str | None = None
 
     @property
     def path(self) -> str:

@@ -1,7 +1,7 @@
 """A refusal in Fabric's words, raised by the state. Which HTTP status that is belongs to each API's errors module."""
 
 
-class Refusal(Exception):  # noqa: N818 - what the service does, not a mistake of ours
+class Refusal(Exception):
     """The service declines: an error code, a sentence, and the thing it is about."""
 
     def __init__(self, code: str, message: str, *, resource: tuple[str, str] | None = None) -> None:

@@ -32,15 +32,15 @@ class RecordSet:
     published_at: float = 0.0
 
 
-class ZoneIsChanging(Exception):  # noqa: N818 - a finding, not a failure of this program
+class ZoneIsChanging(Exception):
     """An earlier change of the zone still propagates."""
 
 
-class NoSuchDomain(Exception):  # noqa: N818
+class NoSuchDomain(Exception):
     """The domain is not in the account."""
 
 
-class CannotStandTogether(Exception):  # noqa: N818
+class CannotStandTogether(Exception):
     """A CNAME beside other records of its name, a second CNAME, or the same record twice."""
 
 

@@ -121,6 +121,7 @@ def _page_of(request: Request) -> tuple[int, int]:
 
 def _summary(domain: Domain) -> dict[str, Any]:
     return {
+        "contactRegistrant": _contact(domain),
         "createdAt": _stamp(domain.created_at),
         "domain": domain.name,
         "domainId": domain.number,
@@ -139,6 +140,11 @@ def _summary(domain: Domain) -> dict[str, Any]:
 
 
 def _detail(domain: Domain) -> dict[str, Any]:
+    roles = ("contactAdmin", "contactBilling", "contactTech")
+    return {**_summary(domain), "authCode": "simulated", **dict.fromkeys(roles, _contact(domain))}
+
+
+def _contact(domain: Domain) -> dict[str, Any]:
     address = {
         "address1": "1 High Street",
         "city": "Leeds",
@@ -146,15 +152,13 @@ def _detail(domain: Domain) -> dict[str, Any]:
         "postalCode": "LS1 1AA",
         "state": "West Yorkshire",
     }
-    contact = {
+    return {
         "nameFirst": "Domain",
         "nameLast": "Owner",
         "email": f"owner@{domain.name}",
         "phone": "+44.1130000000",
         "addressMailing": address,
     }
-    roles = ("contactAdmin", "contactBilling", "contactRegistrant", "contactTech")
-    return {**_summary(domain), "authCode": "simulated", **dict.fromkeys(roles, contact)}
 
 
 def _stamp(seconds: float) -> str:

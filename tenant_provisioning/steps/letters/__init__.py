@@ -6,7 +6,7 @@ No letter holds a credential; the only secret one may ever hold is a single-use 
 from dataclasses import dataclass
 from functools import cache
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,9 @@ class Letter:
 
 def being_prepared(platform: str, organization: str, first_name: str) -> Letter:
     """The welcome in provisioning: the platform is being prepared, and nothing is to be done yet."""
-    return _letter("being_prepared", f"{platform} is being prepared for {organization}", platform, organization, first_name)
+    return _letter(
+        "being_prepared", f"{platform} is being prepared for {organization}", platform, organization, first_name
+    )
 
 
 def _letter(kind: str, subject: str, platform: str, organization: str, first_name: str) -> Letter:
@@ -33,6 +35,8 @@ def _letter(kind: str, subject: str, platform: str, organization: str, first_nam
 @cache
 def _environment() -> Environment:
     return Environment(
-        loader=PackageLoader("tenant_provisioning.steps", "letters"), undefined=StrictUndefined, keep_trailing_newline=True,
-        autoescape=lambda name: name is not None and name.endswith(".html"),
+        loader=PackageLoader("tenant_provisioning.steps", "letters"),
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        autoescape=select_autoescape(["html"]),
     )

@@ -45,6 +45,8 @@ def test_a_lost_response_is_no_answer_but_the_effect_is_there(simulator: Any, pu
         put("acme")
 
     assert held(simulator) == {"acme"}
+    seen = simulator.control("GET", "requests")["requests"]
+    assert [(one["operation"], one["status"], one["fault"]) for one in seen] == [("put_records", 0, "lost_response")]
 
 
 @pytest.mark.parametrize("kind", ["reset", "hang"])

@@ -141,4 +141,4 @@ def test_a_models_data_source_is_read_from_its_expressions(expressions: str) -> 
         "definition/expressions.tmdl": expressions,
     }
     parts = [Part(path, base64.b64encode(text.encode()).decode()) for path, text in texts.items()]
-    assert read_model(parts).sources == (("s", "d"),)
+    assert [(place.server, place.database) for place in read_model(parts).sources] == [("s", "d")]

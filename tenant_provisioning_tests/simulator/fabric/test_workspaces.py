@@ -3,6 +3,7 @@
 from typing import Any
 
 from tenant_provisioning.simulator.entra.state import object_id_of
+from tenant_provisioning.simulator.fabric.state import Principal
 from tenant_provisioning.simulator.world import CAPACITY_ID, CLIENT_ID, TEMPLATE_WORKSPACE_ID
 
 
@@ -27,6 +28,14 @@ def test_a_name_is_taken_for_the_whole_entra_tenant_whatever_its_case(fabric: An
     refused = fabric.call("POST", "/workspaces", {"displayName": "ACME"})
     assert refused.status_code == 409
     assert refused.json()["errorCode"] == refused.headers["x-ms-public-api-error-code"] == "WorkspaceNameAlreadyExists"
+
+
+def test_a_service_principal_has_at_most_a_thousand_workspaces(fabric: Any, simulator: Any) -> None:
+    mine = Principal(object_id_of(CLIENT_ID)).grant()
+    for number in range(999):  # the template workspace is the first
+        simulator.world.fabric.workspaces.create(mine, f"Acme {number}", "", None)
+    refused = fabric.call("POST", "/workspaces", {"displayName": "One more"})
+    assert (refused.status_code, refused.json()["errorCode"]) == (403, "PrincipalWorkspaceLimitExceeded")
 
 
 def test_the_name_of_a_deleted_workspace_is_free_again(fabric: Any) -> None:

@@ -186,7 +186,7 @@ def test_update_datasources_is_a_post_without_credentials(powerbi: Any, pbix: An
     details = {"connectionDetails": {"server": "new", "database": "db"}}
     assert powerbi.call("PATCH", path, {"updateDetails": [details]}).status_code == 405
     assert powerbi.call("POST", path, {"updateDetails": [{**details, "credentialDetails": {}}]}).status_code == 400
-    kind = {"datasourceSelector": {"datasourceType": "File"}, **details}
+    kind = {"datasourceSelector": {"datasourceType": "AnalysisServices"}, **details}
     assert powerbi.call("POST", path, {"updateDetails": [kind]}).status_code == 400
     assert powerbi.call("POST", path, {"updateDetails": [details]}).status_code == 200
     shown = powerbi.call("GET", f"/groups/{group}/datasets/{dataset}/datasources").json()["value"]
