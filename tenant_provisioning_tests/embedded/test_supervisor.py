@@ -18,6 +18,10 @@ from tenant_provisioning.model.errors import SetupError
 Supervise = Callable[..., "subprocess.Popen[str]"]
 
 
+def watchdogs(litter) -> list[psutil.Process]:
+    return [one for one in litter.processes() if "tenant_provisioning.embedded.watchdog" in one.cmdline()]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_however_a_supervisor_ends_no_process_is_left(
     supervise: Supervise, litter, tmp_path: Path, number: signal.Signals
@@ -75,9 +79,8 @@ def test_what_a_killed_supervisor_and_watchdog_left_behind_is_ended_by_the_next_
 ) -> None:
     first = supervise()
     first.send_signal(signal.SIGSTOP)  # or it would start another watchdog
-    watchdogs = [one for one in litter.processes() if "tenant_provisioning.embedded.watchdog" in one.cmdline()]
-    assert len(watchdogs) == 1
-    watchdogs[0].kill()
+    (watchdog,) = watchdogs(litter)
+    watchdog.kill()
     first.kill()
     first.wait(10)
     assert eventually(lambda: litter.names() == ["sleep", "sleep"])
@@ -92,23 +95,23 @@ def test_the_watchdog_of_a_killed_supervisor_spares_the_next_ones_programs(
     supervise: Supervise, litter, tmp_path: Path, family_environment: dict[str, str], eventually
 ) -> None:
     first = supervise()
+    (watchdog,) = watchdogs(litter)
+    watchdog.suspend()  # as if it came late to its work
     first.kill()
     first.wait(10)
     with Supervisor(tmp_path) as supervisor:
         child = supervisor.start(Program("next", ["sleep", "600"], family_environment), lambda: True)
-        assert eventually(lambda: litter.names() == ["sleep"])  # the first one's watchdog and family are gone
-        assert child.exit_code is None
+        process = child.process
+        watchdog.resume()
+        assert eventually(lambda: litter.names() == ["sleep"])
+        assert child.process is process  # not ended and started again
 
 
 def test_a_watchdog_that_dies_is_replaced(supervise: Supervise, litter, eventually) -> None:
     supervisor = supervise()
-
-    def watchdogs() -> list[psutil.Process]:
-        return [one for one in litter.processes() if "tenant_provisioning.embedded.watchdog" in one.cmdline()]
-
-    (first,) = watchdogs()
+    (first,) = watchdogs(litter)
     first.kill()
-    assert eventually(lambda: [one.pid for one in watchdogs()] not in ([], [first.pid]))
+    assert eventually(lambda: [one.pid for one in watchdogs(litter)] not in ([], [first.pid]))
     supervisor.kill()
     supervisor.wait(10)
     assert litter.is_gone()

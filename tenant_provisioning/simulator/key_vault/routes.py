@@ -57,7 +57,9 @@ def routes(world: World) -> list[Route]:  # noqa: ARG001 - the shape of every ve
         _route("GET", "/secrets/{name}", "get_secret", get_secret),
         _route("GET", "/secrets/{name}/versions", "list_versions", list_versions),
         _route("GET", "/secrets/{name}/{version}", "get_secret_version", get_secret),
-        _route("PATCH", "/secrets/{name}/{version}", "update_secret", update_secret),
+        # azure-keyvault-secrets leaves the version empty when the latest is meant
+        _route("PATCH", "/secrets/{name}", "update_secret", update_secret),
+        _route("PATCH", "/secrets/{name}/{version}", "update_secret_version", update_secret),
         _route("DELETE", "/secrets/{name}", "delete_secret", delete_secret),
         _route("GET", "/secrets", "list_secrets", list_secrets),
         _route("GET", "/deletedsecrets", "list_deleted_secrets", list_deleted_secrets),
@@ -81,10 +83,10 @@ async def get_secret(request: Request) -> Response:
 
 
 async def update_secret(request: Request) -> Response:
-    """PATCH a version; the answer leaves the value out."""
+    """PATCH the latest version, or one; the answer leaves the value out."""
     given = (await read_body(request, SecretUpdate)).change()
     names = request.path_params
-    secret, version = _state(request).update_version(names["name"], names["version"], given)
+    secret, version = _state(request).update_version(names["name"], names.get("version"), given)
     return answer(_item(request, secret, version, with_version=True))
 
 

@@ -109,8 +109,8 @@ class KeyVaultState:
             raise disabled()
         return secret, version
 
-    def update_version(self, name: str, version_id: str, given: Change) -> tuple[Secret, Version]:
-        """A version with other tags, type or attributes; its value cannot change."""
+    def update_version(self, name: str, version_id: str | None, given: Change) -> tuple[Secret, Version]:
+        """A version, or the latest, with other tags, type or attributes; its value cannot change."""
         secret = self._live(name)
         old = self._version(secret, version_id)
         new = _changed(old, given, int(self._world.now()))
