@@ -5,8 +5,9 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 BIN := .venv/bin
 FLAGS ?=
 ARGS ?=
+SPECS ?= ../shared/specs
 
-.PHONY: demo up test lint lock clean help
+.PHONY: demo up test contract lint lock clean help
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -17,8 +18,13 @@ demo: .venv/installed  ## start everything, onboard "Acme Training", show progre
 up: .venv/installed  ## start everything and stay up (FLAGS="--latency instant")
 	@$(BIN)/tenant-provisioning up $(FLAGS)
 
-test: .venv/installed  ## run every test (ARGS="-k lifecycle")
-	@$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
+test: .venv/installed  ## run every test, the journeys last and alone (ARGS="-k lifecycle")
+	@$(BIN)/pytest -n 2 --dist worksteal -m "not journey" $(ARGS) || test $$? -eq 5
+	@$(BIN)/pytest -m journey $(ARGS) || test $$? -eq 5
+
+contract: .venv/installed  ## check requests and answers against the vendors' OpenAPI documents (SPECS=../shared/specs)
+	@test -d "$(SPECS)" || { echo "The contract check is not carried out: no vendors' documents in $(SPECS). Set SPECS=DIR." >&2; exit 1; }
+	@$(BIN)/pytest tenant_provisioning_tests/contract --specs "$(SPECS)" $(ARGS)
 
 lint: .venv/installed  ## formatting, style, types, and which floor may import which
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports

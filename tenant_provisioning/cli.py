@@ -191,6 +191,135 @@ async def retry(tenant: str) -> None:
     click.echo(await request_retry(load_settings(), tenant, actor=getpass.getuser()))
 
 
+@main.command()
+@click.argument("tenant")
+@click.option("--wait", is_flag=True, help="Stay until every check has been asked, then show the QA board.")
+@explained
+async def checks(tenant: str, wait: bool) -> None:
+    """Run all checks of TENANT again. With --wait, exit code 0 only when all have passed."""
+    from tenant_provisioning import review, watch
+    from tenant_provisioning.settings import load_settings
+
+    settings = load_settings()
+    since = await review.request_checks(settings, tenant, by=getpass.getuser())
+    if not wait:
+        click.echo(f"The checks are run again within seconds. Their verdicts: tenant-provisioning status {tenant}")
+        return
+    passed = await review.wait_for_checks(settings, tenant, since)
+    await watch.show_one(settings, tenant, as_json=False)
+    sys.exit(0 if passed else 1)
+
+
+@main.command()
+@click.argument("tenant")
+@click.argument("item", required=False)
+@click.option("--done/--undone", default=True, help="Tick ITEM (the default) or open it again.")
+@click.option("--note", default="", help="What you saw, for the record.")
+@click.option("--by", default=getpass.getuser, help="Who has looked.  [default: the one who is logged in here]")
+@explained
+async def checklist(tenant: str, item: str | None, done: bool, note: str, by: str) -> None:
+    """Show the QA board of TENANT with its checklist, after ticking ITEM if one is named."""
+    from tenant_provisioning import review, watch
+    from tenant_provisioning.settings import load_settings
+
+    settings = load_settings()
+    if item is not None:
+        await review.tick(settings, tenant, item, done=done, by=by, note=note)
+    await watch.show_one(settings, tenant, as_json=False)
+
+
+@main.command()
+@click.argument("tenant")
+@click.option("--note", default="", help="For the record.")
+@click.option("--by", default=getpass.getuser, help="Who approves.  [default: the one who is logged in here]")
+@click.option("--wait", is_flag=True, help="Stay until it is live, at most ten minutes.")
+@explained
+async def approve(tenant: str, note: str, by: str, wait: bool) -> None:
+    """Let TENANT go live. Every check must have passed and every required item of the checklist be ticked."""
+    from tenant_provisioning import review, watch
+    from tenant_provisioning.settings import load_settings
+
+    settings = load_settings()
+    click.echo(await review.approve(settings, tenant, by=by, note=note), err=wait)
+    if wait:
+        now = await review.wait_for_go_live(settings, tenant, seconds=600)
+        await watch.show_one(settings, tenant, as_json=False)
+        sys.exit(0 if now.status == "active" else 1)
+
+
+@main.command("test-login")
+@click.argument("tenant")
+@click.option("--user", "email", help="The super user's email.  [default: the first of the form]")
+@explained
+async def test_login(tenant: str, email: str | None) -> None:
+    """Print a link that signs in once as a super user of TENANT. It is for you alone: who has it is that user."""
+    from tenant_provisioning import review
+    from tenant_provisioning.settings import load_settings
+
+    click.echo(await review.test_login(load_settings(), tenant, email=email, by=getpass.getuser()))
+
+
+@main.command()
+@click.argument("tenant")
+@click.option("--reason", required=True, help="Why; it is kept in the audit log.")
+@explained
+async def suspend(tenant: str, reason: str) -> None:
+    """Close the door of the active TENANT: its users cannot sign in, its data stays."""
+    from tenant_provisioning import review
+    from tenant_provisioning.settings import load_settings
+
+    click.echo(await review.suspend(load_settings(), tenant, by=getpass.getuser(), reason=reason))
+
+
+@main.command()
+@click.argument("tenant")
+@explained
+async def resume(tenant: str) -> None:
+    """Open the door of the suspended TENANT again."""
+    from tenant_provisioning import review
+    from tenant_provisioning.settings import load_settings
+
+    click.echo(await review.resume(load_settings(), tenant, by=getpass.getuser()))
+
+
+@main.command("mail-retry")
+@click.argument("tenant")
+@click.option("--to", "recipient", help="Only the mail to this address.")
+@click.confirmation_option(
+    prompt="A mail that is uncertain may have arrived; it would arrive twice. Send failed and uncertain mail again?"
+)
+@explained
+async def mail_retry(tenant: str, recipient: str | None) -> None:
+    """Send again what TENANT's users should have been told and perhaps were not. `status TENANT` shows each mail's state."""
+    from tenant_provisioning import review
+    from tenant_provisioning.settings import load_settings
+
+    count = await review.retry_mail(load_settings(), tenant, recipient=recipient, by=getpass.getuser())
+    click.echo(f"{count} mail(s) are sent again within seconds.")
+
+
+@main.command()
+@click.argument("tenant")
+@click.option("--confirm", metavar="NAME", help="The organization's name; an active one is not rolled back without it.")
+@click.option("--follow", is_flag=True, help="Stay and show progress until nothing is left.")
+@explained
+async def rollback(tenant: str, confirm: str | None, follow: bool) -> None:
+    """Take away everything that was made for TENANT, at every vendor; what was adopted stays. Then its name is free again.
+
+    A run that is at work on it is stopped first. A rollback that could not be finished goes on when it is asked for again.
+    """
+    from tenant_provisioning import watch
+    from tenant_provisioning.settings import load_settings
+
+    settings = load_settings()
+    if confirm is None and sys.stdin.isatty() and await watch.needs_confirmation(settings, tenant):
+        confirm = click.prompt(f"{tenant} is active. To take it away from its users, type the organization's name")
+    click.echo(await watch.request_rollback(settings, tenant, actor=getpass.getuser(), confirmed=confirm))
+    if follow:
+        now = await watch.follow(settings, tenant)
+        sys.exit(1 if now.organization.is_on_its_way_back else 0)
+
+
 @main.command(context_settings={"ignore_unknown_options": True})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def simulate(arguments: tuple[str, ...]) -> None:

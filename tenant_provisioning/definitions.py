@@ -10,9 +10,11 @@ import dagster as dg
 from tenant_provisioning.catalog.manifest import load_catalog
 from tenant_provisioning.defs.assets import assets
 from tenant_provisioning.defs.checks import build_checks
-from tenant_provisioning.defs.jobs import provision_tenant
+from tenant_provisioning.defs.jobs import check_tenant, go_live, provision_tenant
 from tenant_provisioning.defs.platform import Platform
+from tenant_provisioning.defs.quality import approval_sensor, checks_sensor, outbox_sensor
 from tenant_provisioning.defs.reports import build_reports
+from tenant_provisioning.defs.rollback import rollback_sensor, rollback_tenant
 from tenant_provisioning.defs.sensors import onboarding_sensor, run_failure_sensor
 from tenant_provisioning.settings import catalog_path
 
@@ -22,8 +24,8 @@ def build_defs(**resource_overrides: Any) -> dg.Definitions:
     return dg.Definitions(
         assets=[*assets, *build_reports(load_catalog(catalog_path()))],
         asset_checks=build_checks(),
-        jobs=[provision_tenant],
-        sensors=[onboarding_sensor, run_failure_sensor],
+        jobs=[provision_tenant, go_live, check_tenant, rollback_tenant],
+        sensors=[onboarding_sensor, run_failure_sensor, approval_sensor, checks_sensor, outbox_sensor, rollback_sensor],
         resources={"platform": Platform(), **resource_overrides},
         # A run is waiting, not computing: one process, and concurrency inside the op. Tenants run side by side as runs.
         executor=dg.in_process_executor,

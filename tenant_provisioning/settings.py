@@ -8,10 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from uuid import UUID
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tenant_provisioning.model.errors import SetupError
+from tenant_provisioning.model.qa import MANUAL_ITEMS
 
 
 def data_dir() -> Path:
@@ -35,6 +36,11 @@ class Settings(CatalogSettings):
     platform_domain: str = "yourplatform.com"
     database_url: SecretStr = Field(description="PostgreSQL of the platform: postgresql://…")
     secrets_key: SecretStr = Field(description="key id and base64 of 32 bytes, as in k1:…; encrypts tenant secrets")
+    required_manual_items: str = Field(
+        default="reports_load,signed_in_as_super_user,subdomain_opens",
+        description="what a person must tick before an approval, comma separated; empty requires nothing",
+    )
+    require_second_approver: bool = Field(default=False, description="who submitted the request may not approve it")
 
     # Microsoft Entra, Fabric, Power BI
     entra_authority_url: str = "https://login.microsoftonline.com"
@@ -88,6 +94,7 @@ class Settings(CatalogSettings):
     tls_ca_file: Path | None = Field(default=None, description="an extra CA to trust, as a PEM file")
     call_timeout: float = Field(default=30, gt=0, description="seconds for one HTTP call")
     call_attempts: int = Field(default=6, ge=1, description="attempts for one call, the first included")
+    sensor_wait: float = Field(default=4, ge=0, description="seconds a look for new requests stays to hear of one")
     step_retries: int = Field(
         default=2, ge=0, description="times a step is tried again in its run when a vendor was away"
     )
@@ -100,10 +107,23 @@ class Settings(CatalogSettings):
         default=4, ge=1, description="Power BI publishes no limit; four is known to be safe"
     )
 
+    @field_validator("required_manual_items")
+    @classmethod
+    def _known_items(cls, given: str) -> str:
+        unknown = sorted(set(_listed(given)) - MANUAL_ITEMS.keys())
+        if unknown:
+            raise ValueError(f"{', '.join(unknown)} is no item of the checklist; known are {', '.join(MANUAL_ITEMS)}")
+        return given
+
+    @property
+    def required_items(self) -> tuple[str, ...]:
+        """The items of the checklist that a person must tick before an approval, in the checklist's order."""
+        return tuple(item for item in MANUAL_ITEMS if item in _listed(self.required_manual_items))
+
     @property
     def table_names(self) -> tuple[str, ...]:
         """The tables every data store has."""
-        return tuple(name.strip() for name in self.data_store_tables.split(",") if name.strip())
+        return _listed(self.data_store_tables)
 
     @property
     def connection_secret(self) -> SecretStr:
@@ -136,6 +156,10 @@ def load_settings(**overrides: object) -> Settings:
 def catalog_path() -> Path:
     """Where the catalog lies, by CATALOG_PATH or its default."""
     return CatalogSettings(_env_file=_files()).catalog_path  # type: ignore[call-arg]
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def _files() -> tuple[Path, ...]:

@@ -1,6 +1,6 @@
 """What the commands show in a terminal: the live progress of one tenant and its QA board. Everything shown is read from rows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -11,9 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from tenant_provisioning.model.lifecycle import DeploymentStatus
-from tenant_provisioning.model.plan import REPORT_PREFIX, STEPS
-from tenant_provisioning.model.qa import Outcome
+from tenant_provisioning.model.plan import GO_LIVE, REPORT_PREFIX, ROLLBACK_STEPS, STEPS
+from tenant_provisioning.model.qa import MANUAL_ITEMS, ManualItem, Outcome
 from tenant_provisioning.model.tenant import Organization
+from tenant_provisioning.steps.approval import Standing, listed
+from tenant_provisioning.store.outbox import Mail
 from tenant_provisioning.store.progress import StepProgress
 from tenant_provisioning.store.qa_results import RecordedVerdict
 
@@ -41,32 +43,56 @@ class TenantView:
         return [step for step in self.steps if step.step.startswith(REPORT_PREFIX)]
 
     @property
+    def goes_back(self) -> bool:
+        """True when what is shown is its rollback rather than its making."""
+        return self.organization.status in (DeploymentStatus.ROLLING_BACK, DeploymentStatus.ROLLED_BACK)
+
+    @property
     def deployed(self) -> int:
         """How many reports are done."""
         return sum(step.state == "done" for step in self.reports)
+
+
+@dataclass(frozen=True)
+class Review:
+    """What people have to say about a tenant, and what its users have been told. `required` are keys of checklist items."""
+
+    standing: Standing
+    ticked: Mapping[str, ManualItem]
+    required: tuple[str, ...]
+    mails: Sequence[Mail]
 
 
 def progress_lines(view: TenantView) -> RenderableType:
     """A line a step, with the bar of the reports in its place."""
     table = Table.grid(padding=(0, 1))
     states = {step.step: step for step in view.steps}
-    for step in STEPS:
+    for step in ROLLBACK_STEPS if view.goes_back else STEPS:
         state = states.get(step.name)
         if step.name == "deployed_reports":
             table.add_row(*_reports_row(view, state))
         else:
-            table.add_row(_sign(state), step.title, _duration(state), Text(_reason(state), "red"))
+            style = "red" if state is not None and state.state == "failed" else "yellow"
+            table.add_row(_sign(state), step.title, _duration(state), Text(_reason(state), style))
+    if (live := states.get(GO_LIVE.name)) and not view.goes_back:
+        table.add_row(_sign(live), GO_LIVE.title, _duration(live), Text(_reason(live), "red"))
     return Group(_headline(view.organization), table)
 
 
 def plain_changes(before: TenantView | None, now: TenantView) -> list[str]:
     """What has changed since the last look, a line each, for output that is not a terminal."""
     old = {step.step: step.state for step in before.steps} if before else {}
-    titles = {step.name: step.title for step in STEPS}
+    titles = {step.name: step.title for step in (*STEPS, GO_LIVE, *ROLLBACK_STEPS)}
+    notes = {step.step: step.reason for step in before.steps} if before else {}
     lines = [
         f"{titles[step.step]}: {step.state}" + (f": {step.reason}" if step.state == "failed" else "")
         for step in now.steps
         if step.step in titles and old.get(step.step) != step.state
+    ]
+    lines += [
+        f"{titles[step.step]}: {step.reason}"
+        for step in now.steps
+        if step.step in titles and step.state == "running" and step.reason and notes.get(step.step) != step.reason
     ]
     if now.reports and (before is None or before.deployed != now.deployed):
         lines.append(f"Reports: {now.deployed} of {now.matching} deployed")
@@ -103,6 +129,42 @@ def qa_board(view: TenantView) -> RenderableType:
     )
 
 
+def review_board(review: Review) -> RenderableType:
+    """The part of the QA list that people tick, the approval and what it rests on, and the mail."""
+    table = Table.grid(padding=(0, 1))
+    for key, title in MANUAL_ITEMS.items():
+        item = review.ticked.get(key)
+        sign, style = ("✓", "green") if item else ("…", "yellow") if key in review.required else ("·", "dim")
+        told = f"{item.done_by}, {_when(item.done_at)}" + (f": {item.note}" if item.note else "") if item else key
+        table.add_row(Text(sign, style), title, Text(told, "dim"))
+    return Group(
+        Text("Checklist", "bold"), table, Text(), _approval_line(review.standing), *map(_mail_line, review.mails)
+    )
+
+
+def _approval_line(standing: Standing) -> Text:
+    given = standing.approval
+    if given is None:
+        return Text("Not approved yet.", "dim")
+    line = Text(f"Approved by {given.approved_by}, {_when(given.approved_at)}")
+    line.append(f", evidence {given.evidence_hash[:12]}" + (f": {given.note}" if given.note else ""), "dim")
+    if standing.against:
+        told = "\nThat approval has lapsed: " if given.lapsed_at else "\nChanged since then: "
+        line.append(told + listed(standing.against), "yellow")
+    return line
+
+
+def _mail_line(mail: Mail) -> Text:
+    colours = {"sent": "green", "failed": "bold red", "uncertain": "bold red"}
+    line = Text(f"Mail “{mail.kind.replace('_', ' ')}” to {mail.recipient}: ")
+    line.append(mail.told_state, colours.get(mail.told_state, "yellow"))
+    return line.append(f" ({mail.last_error})" if mail.last_error and not mail.sent_at else "", "dim")
+
+
+def _when(at: datetime) -> str:
+    return at.astimezone().strftime("%Y-%m-%d %H:%M")
+
+
 def organizations_table(organizations: Sequence[Organization]) -> Table:
     """Every organization with its status and why."""
     table = Table(box=None, pad_edge=False, header_style="dim")
@@ -124,7 +186,9 @@ def _headline(organization: Organization) -> Text:
     status = organization.status
     line = Text.assemble((organization.name, "bold"), f"  {organization.subdomain}.{organization.domain}  ")
     line.append(status.replace("_", " "), STATUS_COLOURS.get(status, ""))
-    if organization.status_reason and status is DeploymentStatus.FAILED:
+    if organization.is_on_its_way_back and status is not DeploymentStatus.ROLLING_BACK:
+        line.append(", to be rolled back", "yellow")
+    if organization.status_reason and status in (DeploymentStatus.FAILED, DeploymentStatus.ROLLING_BACK):
         line.append(f"\n{organization.status_reason}", "red")
     return line
 
@@ -152,4 +216,4 @@ def _duration(step: StepProgress | None) -> Text:
 
 
 def _reason(step: StepProgress | None) -> str:
-    return step.reason or "" if step and step.state == "failed" else ""
+    return step.reason if step else ""

@@ -12,10 +12,20 @@ from tenant_provisioning.catalog.manifest import load_catalog
 from tenant_provisioning.model.catalog import TemplateReport, matching_reports
 from tenant_provisioning.model.errors import LifecycleError, NoSuchTenant
 from tenant_provisioning.model.lifecycle import DeploymentStatus
+from tenant_provisioning.model.tenant import Organization
+from tenant_provisioning.review import as_object as review_as_object
+from tenant_provisioning.review import review
 from tenant_provisioning.settings import Settings
-from tenant_provisioning.store import artifacts, organizations, progress, qa_results, requests
+from tenant_provisioning.store import artifacts, organizations, progress, qa_results, requests, rollbacks
 from tenant_provisioning.store.database import Database, open_database
-from tenant_provisioning.terminal import TenantView, organizations_table, plain_changes, progress_lines, qa_board
+from tenant_provisioning.terminal import (
+    TenantView,
+    organizations_table,
+    plain_changes,
+    progress_lines,
+    qa_board,
+    review_board,
+)
 
 UNDERWAY = (DeploymentStatus.REQUESTED, DeploymentStatus.PROVISIONING, DeploymentStatus.ROLLING_BACK)
 LOOK_EVERY = 0.25  # seconds between looks at the rows
@@ -23,9 +33,7 @@ LOOK_EVERY = 0.25  # seconds between looks at the rows
 
 async def view(db: Database, tenant: str, templates: tuple[TemplateReport, ...]) -> TenantView:
     """What the rows say about this tenant now; NoSuchTenant when nobody onboarded it."""
-    organization = await organizations.find_by_subdomain(db, tenant)
-    if organization is None:
-        raise NoSuchTenant(f"there is no tenant “{tenant}”; `tenant-provisioning status` lists all")
+    organization = await _require(db, tenant)
     steps = await progress.list_steps(db, organization.id)
     results = await qa_results.latest_verdicts(db, organization.id)
     return TenantView(organization, steps, results, len(matching_reports(templates, organization.providers)))
@@ -36,9 +44,16 @@ async def views(db: Database, tenant: str, templates: tuple[TemplateReport, ...]
     while True:
         now = await view(db, tenant, templates)
         yield now
-        if now.organization.status not in UNDERWAY and now.organization.claimed_by_run is None:
+        if _is_at_rest(now.organization):
             return
         await asyncio.sleep(LOOK_EVERY)
+
+
+def _is_at_rest(organization: Organization) -> bool:
+    """True when nothing more happens to the organization until a person does something."""
+    if organization.is_on_its_way_back:
+        return organization.rollback_has_stopped
+    return organization.status not in UNDERWAY and organization.claimed_by_run is None
 
 
 async def follow(settings: Settings, tenant: str) -> TenantView:
@@ -80,15 +95,18 @@ async def show_one(settings: Settings, tenant: str, *, as_json: bool) -> None:
     async with open_database(settings.database_url.get_secret_value()) as db:
         now = await view(db, tenant, templates)
         if as_json:
-            print(json.dumps(await as_object(db, now)))  # noqa: T201
+            print(json.dumps(await as_object(db, now, settings)))  # noqa: T201
         else:
             console = Console()
             console.print(progress_lines(now))
-            console.print()
-            console.print(qa_board(now))
+            if not now.goes_back:
+                console.print()
+                console.print(qa_board(now))
+                console.print()
+                console.print(review_board(await review(db, now.organization, settings)))
 
 
-async def as_object(db: Database, now: TenantView) -> dict[str, Any]:
+async def as_object(db: Database, now: TenantView, settings: Settings) -> dict[str, Any]:
     """The tenant as the JSON object that `status` and `demo` print."""
     return {
         "organization": str(now.organization.id),
@@ -98,6 +116,7 @@ async def as_object(db: Database, now: TenantView) -> dict[str, Any]:
         "reports": {"deployed": now.deployed, "matching": now.matching},
         "artifacts": await artifacts.count_artifacts(db, now.organization.id),
         "checks": {result.verdict.check: result.verdict.outcome for result in now.results},
+        **review_as_object(await review(db, now.organization, settings)),
         "run_ids": sorted({step.run_id for step in now.steps if step.run_id}),
     }
 
@@ -105,12 +124,34 @@ async def as_object(db: Database, now: TenantView) -> dict[str, Any]:
 async def request_retry(settings: Settings, tenant: str, *, actor: str) -> str:
     """A sentence about the attempt that was asked for. LifecycleError unless the tenant has failed."""
     async with open_database(settings.database_url.get_secret_value()) as db:
-        organization = await organizations.find_by_subdomain(db, tenant)
-        if organization is None:
-            raise NoSuchTenant(f"there is no tenant “{tenant}”; `tenant-provisioning status` lists all")
+        organization = await _require(db, tenant)
         if organization.status is not DeploymentStatus.FAILED:
             raise LifecycleError(
                 f"{organization.name} is {organization.status}: only what has failed can be tried again"
             )
         attempt = await requests.next_attempt(db, organization.id, actor=actor, reason="retry")
     return f"Attempt {attempt} of {organization.name} begins within seconds. Watch it: tenant-provisioning status {tenant} --follow"
+
+
+async def needs_confirmation(settings: Settings, tenant: str) -> bool:
+    """True when a rollback would take the tenant away from people who use it."""
+    async with open_database(settings.database_url.get_secret_value()) as db:
+        return (await _require(db, tenant)).status is DeploymentStatus.ACTIVE
+
+
+async def request_rollback(settings: Settings, tenant: str, *, actor: str, confirmed: str | None) -> str:
+    """A sentence about the rollback that was asked for. LifecycleError where the tenant's status forbids it."""
+    async with open_database(settings.database_url.get_secret_value()) as db:
+        organization = await _require(db, tenant)
+        now = await rollbacks.request_rollback(db, organization.id, actor=actor, confirmed=confirmed)
+    begins = "begins within seconds"
+    if now.status is not DeploymentStatus.ROLLING_BACK:
+        begins = "begins as soon as the work on it has been stopped"
+    return f"The rollback of {now.name} {begins}. Watch it: tenant-provisioning status {tenant} --follow"
+
+
+async def _require(db: Database, tenant: str) -> Organization:
+    organization = await organizations.find_by_subdomain(db, tenant)
+    if organization is None:
+        raise NoSuchTenant(f"there is no tenant “{tenant}”; `tenant-provisioning status` lists all")
+    return organization

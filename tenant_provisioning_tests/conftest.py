@@ -21,7 +21,6 @@ import psycopg
 import pytest
 import stamina
 from psycopg import sql
-from pydantic_settings import PydanticBaseSettingsSource
 
 from tenant_provisioning.catalog.sample import write_sample
 from tenant_provisioning.embedded.environment import SIMULATED_WORLD
@@ -46,11 +45,9 @@ class ExplicitSettings(Settings):
     """Settings that come from their arguments alone: neither the environment nor a file of this machine has a say."""
 
     @classmethod
-    def settings_customise_sources(
-        cls, _: type, init_settings: PydanticBaseSettingsSource, **others: PydanticBaseSettingsSource
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
+    def settings_customise_sources(cls, *_: Any, **sources: Any) -> tuple[Any, ...]:
         """The arguments."""
-        return (init_settings,)
+        return (sources["init_settings"],)
 
 
 @dataclass(frozen=True)
@@ -88,7 +85,9 @@ class World:
 
     def fault_struck(self, fault_id: str) -> int:
         """How often the fault has happened."""
-        return next(int(known["struck"]) for known in self.control("GET", "faults")["faults"] if known["id"] == fault_id)
+        return next(
+            int(known["struck"]) for known in self.control("GET", "faults")["faults"] if known["id"] == fault_id
+        )
 
     def clear_faults(self) -> None:
         """Everything works again."""
@@ -175,7 +174,9 @@ def world_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     options = {"port": 0, "dns-port": 0, "ca-file": ca_file, "ready-file": ready, "latency": "instant"}
     arguments = [word for name, value in options.items() for word in (f"--{name}", str(value))]
     with (folder / "log").open("w") as log:
-        process = subprocess.Popen([sys.executable, "-m", "tenant_provisioning.simulator", *arguments], stdout=log, stderr=log)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tenant_provisioning.simulator", *arguments], stdout=log, stderr=log
+        )
     try:
         deadline = time.monotonic() + STARTING
         while not ready.exists():
@@ -213,8 +214,9 @@ def make_settings(catalog_folder: Path) -> Callable[[World, str], Settings]:
     """Makes settings that point at a world and a database. A vendor's failure is told at once, not tried six times."""
 
     def make(world: World, database_url: str) -> Settings:
+        simulated: dict[str, Any] = {name.lower(): value for name, value in SIMULATED_WORLD.items()}
         return ExplicitSettings(
-            **{name.lower(): value for name, value in SIMULATED_WORLD.items()},
+            **simulated,
             database_url=database_url,
             secrets_key=SECRETS_KEY,
             catalog_path=catalog_folder,

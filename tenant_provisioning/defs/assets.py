@@ -5,6 +5,7 @@ import dagster as dg
 from tenant_provisioning.defs.execution import perform
 from tenant_provisioning.defs.partitions import tenant
 from tenant_provisioning.defs.platform import Platform
+from tenant_provisioning.model.plan import GO_LIVE, STEPS
 from tenant_provisioning.steps import (
     dns_record as dns_record_step,
 )
@@ -16,6 +17,9 @@ from tenant_provisioning.steps import (
 )
 from tenant_provisioning.steps import (
     hosting_domain as hosting_domain_step,
+)
+from tenant_provisioning.steps import (
+    live_tenant as live_tenant_step,
 )
 from tenant_provisioning.steps import (
     module_configuration as module_configuration_step,
@@ -101,6 +105,24 @@ async def organization_record(context: dg.AssetExecutionContext, platform: Platf
     )
 
 
+@dg.asset(
+    partitions_def=tenant,
+    group_name="application",
+    kinds={"postgres", "supabase"},
+    # everything that is checked: a blocking check of any of these stops it
+    deps=[organization_record, *(step.name for step in STEPS if step.checks and step.name != "organization_record")],
+    # after every check of its run, also those that block nothing
+    op_tags={"dagster/priority": "-1"},
+)
+async def live_tenant(context: dg.AssetExecutionContext, platform: PlatformParam) -> Result:
+    """The customer is let in: status `active`, and one mail with a single-use link to each super user. Needs an approval."""
+    run = context.run
+    runs = {run_id for run_id in (run.run_id, run.parent_run_id, run.root_run_id) if run_id}
+    return await perform(
+        context, platform, GO_LIVE.name, lambda ctx: live_tenant_step.ensure(ctx, runs), audited_as="go_live"
+    )
+
+
 assets = (
     hosting_domain,
     dns_record,
@@ -111,4 +133,5 @@ assets = (
     module_configuration,
     super_users,
     organization_record,
+    live_tenant,
 )

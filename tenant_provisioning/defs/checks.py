@@ -59,7 +59,7 @@ def _checks_of(step: PlannedStep) -> dg.AssetChecksDefinition:
         selected = {key.name for key in context.selected_asset_check_keys}
         async with open_context(platform.settings, context.partition_key, context.run.run_id) as ctx:
             verdicts = [verdict for verdict in await _ask(step, ctx, platform) if verdict.check in selected]
-            for verdict in verdicts:
+            for verdict in verdicts:  # also of an attempt that is going to be repeated: a person sees what is awaited
                 await qa_results.record_verdict(
                     ctx.db,
                     ctx.organization.id,
@@ -68,9 +68,20 @@ def _checks_of(step: PlannedStep) -> dg.AssetChecksDefinition:
                     verdict=verdict,
                     blocking=verdict.check not in NOT_BLOCKING,
                 )
-                yield _result(step, verdict)
+        if any(verdict.outcome is Outcome.NOT_CARRIED_OUT for verdict in verdicts):
+            _ask_again(context, platform, verdicts[0].reason)
+        for verdict in verdicts:
+            yield _result(step, verdict)
 
     return checks
+
+
+def _ask_again(context: dg.AssetCheckExecutionContext, platform: Platform, reason: str) -> None:
+    """Raises dg.RetryRequested while this run has attempts left."""
+    if context.op_execution_context.retry_number < platform.settings.step_retries:
+        wait = platform.settings.step_retry_wait
+        context.log.warning(f"{reason} The next attempt is in {wait:.0f} s.")
+        raise dg.RetryRequested(max_retries=platform.settings.step_retries, seconds_to_wait=wait)
 
 
 async def _ask(step: PlannedStep, ctx: StepContext, platform: Platform) -> list[Verdict]:

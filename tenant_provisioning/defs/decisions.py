@@ -1,4 +1,7 @@
-"""What the sensor should do about each unfinished organization, decided from plain values. Reading and doing is `sensors`."""
+"""What the sensors should do about each unfinished organization, decided from plain values.
+
+Reading and doing is `sensors`, `quality` and `rollback`.
+"""
 
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -46,3 +49,57 @@ def decide(situation: Situation) -> Decision:
         return Decision.LEAVE
     last = situation.holder or situation.attempt
     return Decision.CONTINUE if last is RunState.SUCCEEDED else Decision.FAIL
+
+
+GO_LIVE_ATTEMPTS = 5  # runs that one approval gets before a person has to look
+GO_LIVE_WAIT = 60  # seconds from the end of one to the beginning of the next
+
+
+def is_go_live_due(*, at_work: bool, runs: int, seconds_since_last: float | None) -> bool:
+    """Whether an approval that stands gets a run now, or another after `runs` that have failed, the last one so long ago.
+
+    What failed because a check failed has made the approval lapse; what is left here is a vendor who was away.
+    """
+    waited = seconds_since_last is None or seconds_since_last >= GO_LIVE_WAIT
+    return not at_work and runs < GO_LIVE_ATTEMPTS and waited
+
+
+class RollbackDecision(Enum):
+    """What to do about an organization that is to be rolled back."""
+
+    WAIT = auto()
+    STOP_RUNS = auto()
+    BEGIN = auto()
+    LAUNCH = auto()
+    COUNT_FAILURE = auto()
+    GIVE_UP = auto()
+
+
+@dataclass(frozen=True)
+class RollbackSituation:
+    """One organization that is to be rolled back: its status, what is alive of its runs, and the run of the current attempt."""
+
+    status: DeploymentStatus
+    others_alive: bool
+    rollback_alive: bool
+    attempt: RunState | None
+    attempts_left: bool
+
+
+def decide_rollback(situation: RollbackSituation) -> RollbackDecision:
+    """STOP_RUNS that still make things; then BEGIN, which moves the status; then LAUNCH a run for an attempt that has none.
+
+    A run that failed is counted and followed by another while there are attempts left. One that a person has cancelled is not: they
+    GIVE_UP for now, and it WAITs until somebody asks again.
+    """
+    if situation.others_alive:
+        return RollbackDecision.STOP_RUNS
+    if situation.rollback_alive or situation.attempt is RunState.ALIVE:
+        return RollbackDecision.WAIT
+    if situation.status is not DeploymentStatus.ROLLING_BACK:
+        return RollbackDecision.BEGIN
+    if not situation.attempts_left:
+        return RollbackDecision.WAIT
+    if situation.attempt is None:
+        return RollbackDecision.LAUNCH
+    return RollbackDecision.GIVE_UP if situation.attempt is RunState.CANCELED else RollbackDecision.COUNT_FAILURE

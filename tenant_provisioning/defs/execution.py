@@ -3,28 +3,43 @@
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from functools import lru_cache
 from typing import Any
 
 import dagster as dg
 
 from tenant_provisioning.defs.platform import Platform
-from tenant_provisioning.model.errors import ProvisioningError, VendorError, VendorUnavailable
+from tenant_provisioning.model.errors import ChecksOutstanding, ProvisioningError, VendorError, VendorUnavailable
 from tenant_provisioning.model.lifecycle import DeploymentStatus
 from tenant_provisioning.steps.context import StepContext, StepResult, open_context
 from tenant_provisioning.store import audit, organizations, progress
 
 Action = Callable[[StepContext], Awaitable[StepResult]]
+RunContext = dg.AssetExecutionContext | dg.OpExecutionContext
+Metadata = dict[str, dg.MetadataValue[Any]]
+AGAIN = "rematerialize"
 FINISHED = (DeploymentStatus.PENDING_QA, DeploymentStatus.ACTIVE)
 
 
 async def perform(
-    context: dg.AssetExecutionContext, platform: Platform, step: str, action: Action
+    context: dg.AssetExecutionContext, platform: Platform, step: str, action: Action, *, audited_as: str = AGAIN
 ) -> dg.MaterializeResult[None]:
     """The materialization of one step, or dg.Failure / dg.RetryRequested in the words of the error."""
+    return dg.MaterializeResult(metadata=await carry_out(context, platform, step, action, audited_as=audited_as))
+
+
+async def carry_out(
+    context: RunContext,
+    platform: Platform,
+    step: str,
+    action: Action,
+    *,
+    for_rollback: bool = False,
+    audited_as: str = AGAIN,
+) -> Metadata:
+    """What one step of making or of rolling back reports, or dg.Failure / dg.RetryRequested in the words of the error."""
     began = time.monotonic()
     try:
-        async with claimed_context(context, platform) as ctx:
+        async with claimed_context(context, platform, for_rollback=for_rollback, audited_as=audited_as) as ctx:
             who = (ctx.db, ctx.organization.id, step)
             await progress.start_step(*who, run_id=ctx.run_id)
             try:
@@ -37,45 +52,39 @@ async def perform(
                 await progress.fail_step(*who, reason)
                 raise
             await progress.finish_step(*who)
-    except VendorUnavailable as error:
+    except (VendorUnavailable, ChecksOutstanding) as error:
         if context.retry_number < platform.settings.step_retries:
-            wait = max(error.retry_after or 0, platform.settings.step_retry_wait)
+            asked = error.retry_after or 0 if isinstance(error, VendorUnavailable) else 0
+            wait = max(asked, platform.settings.step_retry_wait)
             context.log.warning(f"{error}; trying again in {wait:.0f} s")
             raise dg.RetryRequested(max_retries=platform.settings.step_retries, seconds_to_wait=wait) from error
         raise failure(error) from error
     except ProvisioningError as error:
         raise failure(error) from error
-    return dg.MaterializeResult(metadata=metadata(result, time.monotonic() - began))
+    return metadata(result, time.monotonic() - began)
 
 
 @asynccontextmanager
-async def claimed_context(context: dg.AssetExecutionContext, platform: Platform) -> AsyncIterator[StepContext]:
+async def claimed_context(
+    context: RunContext, platform: Platform, *, for_rollback: bool = False, audited_as: str = AGAIN
+) -> AsyncIterator[StepContext]:
     """The step's context, once this run holds the tenant: whoever launched it, sensor or person, the claim is the same.
+
+    Work on what waits for QA or is live is audited as `audited_as`.
 
     Raises LifecycleError when another run that still lives holds the tenant, or its status forbids the work.
     """
-    keep_connections(context.instance)
     async with open_context(platform.settings, context.partition_key, context.run_id) as ctx:
         before = ctx.organization
         holder = before.claimed_by_run
         abandoned = () if holder is None or holder == ctx.run_id or _lives(context.instance, holder) else (holder,)
         actor = f"run {ctx.run_id}"
-        await organizations.claim(ctx.db, before.id, ctx.run_id, actor=actor, abandoned=abandoned)
+        await organizations.claim(
+            ctx.db, before.id, ctx.run_id, actor=actor, abandoned=abandoned, for_rollback=for_rollback
+        )
         if before.status in FINISHED and holder != ctx.run_id:
-            await audit.append(ctx.db, before.id, actor=actor, action="rematerialize", reason=f"while {before.status}")
+            await audit.append(ctx.db, before.id, actor=actor, action=audited_as, reason=f"while {before.status}")
         yield ctx
-
-
-@lru_cache(maxsize=4)
-def keep_connections(instance: dg.DagsterInstance) -> None:
-    """Dagster's storage keeps its connections from now on, in this process.
-
-    By default it opens a new one for every query, several an event, which took most of a run's time. Dagster's webserver has a
-    setting against that; a run profits as much.
-    """
-    instance.optimize_for_webserver(
-        statement_timeout=60_000, pool_recycle=3600, max_overflow=4
-    )  # milliseconds; seconds
 
 
 def _lives(instance: dg.DagsterInstance, run_id: str) -> bool:
@@ -83,7 +92,7 @@ def _lives(instance: dg.DagsterInstance, run_id: str) -> bool:
     return run is not None and not run.is_finished
 
 
-def metadata(result: StepResult, seconds: float) -> dict[str, dg.MetadataValue[Any]]:
+def metadata(result: StepResult, seconds: float) -> Metadata:
     """Facts and links as Dagster shows them."""
     shown: dict[str, dg.MetadataValue[Any]] = {name: dg.MetadataValue.url(url) for name, url in result.links.items()}
     for name, fact in result.facts.items():

@@ -1,7 +1,7 @@
 """The sensors. They read rows, not events, so nothing is lost while Dagster is away: what is left to do is still in the rows."""
 
 import asyncio
-from collections.abc import Sequence
+import time
 from dataclasses import dataclass
 
 import dagster as dg
@@ -11,20 +11,15 @@ from tenant_provisioning.defs.decisions import Decision, RunState, Situation, de
 from tenant_provisioning.defs.jobs import provision_tenant
 from tenant_provisioning.defs.partitions import tenant
 from tenant_provisioning.defs.platform import Platform
+from tenant_provisioning.defs.runs import run_states
 from tenant_provisioning.model.catalog import matching_reports
 from tenant_provisioning.model.lifecycle import DeploymentStatus
 from tenant_provisioning.steps.outcome import explain_failure, remaining_steps
 from tenant_provisioning.store import organizations, progress, requests
-from tenant_provisioning.store.database import Database, open_database
+from tenant_provisioning.store.database import Database, listening, open_database
 from tenant_provisioning.store.requests import Work
 
-RUN_KEY, WILL_RETRY, RETRIED_AS = "dagster/run_key", "dagster/will_retry", "dagster/auto_retry_run_id"
 UNFINISHED = (DeploymentStatus.REQUESTED, DeploymentStatus.PROVISIONING, DeploymentStatus.FAILED)
-STATES = {
-    dg.DagsterRunStatus.SUCCESS: RunState.SUCCEEDED,
-    dg.DagsterRunStatus.FAILURE: RunState.FAILED,
-    dg.DagsterRunStatus.CANCELED: RunState.CANCELED,
-}
 
 
 @dg.sensor(job=provision_tenant, minimum_interval_seconds=1, default_status=dg.DefaultSensorStatus.RUNNING)
@@ -72,17 +67,30 @@ class Launch:
 
 
 async def _launches(instance: dg.DagsterInstance, platform: Platform) -> list[Launch]:
-    async with open_database(platform.settings.database_url.get_secret_value()) as db:
-        return [
-            Launch(
-                str(work.request_id),
-                work.attempt,
-                work.subdomain,
-                await remaining_steps(db, work.organization_id, _keys(platform, work)),
-            )
-            for work, decision in await _decisions(instance, db)
-            if decision is Decision.LAUNCH
-        ]
+    """The runs to request now; where there is none, those of the next seconds.
+
+    Dagster's daemon looks at a sensor every five seconds. Staying to hear of new work takes that wait away.
+    """
+    url, end = platform.settings.database_url.get_secret_value(), time.monotonic() + platform.settings.sensor_wait
+    async with open_database(url) as db, listening(url, requests.WORK) as something_new:
+        while True:
+            if launches := await _due(instance, platform, db):
+                return launches
+            if not await something_new(max(end - time.monotonic(), 0)):
+                return []
+
+
+async def _due(instance: dg.DagsterInstance, platform: Platform, db: Database) -> list[Launch]:
+    return [
+        Launch(
+            str(work.request_id),
+            work.attempt,
+            work.subdomain,
+            await remaining_steps(db, work.organization_id, _keys(platform, work)),
+        )
+        for work, decision in await _decisions(instance, db)
+        if decision is Decision.LAUNCH
+    ]
 
 
 async def _settle(instance: dg.DagsterInstance, platform: Platform) -> list[str]:
@@ -107,7 +115,7 @@ async def _settle(instance: dg.DagsterInstance, platform: Platform) -> list[str]
 async def _release_finished(instance: dg.DagsterInstance, db: Database) -> None:
     """No finished run holds an organization that needs no run any more."""
     held = [(each, run) for each, run in await organizations.claimed(db) if each.status not in UNFINISHED]
-    states = _states(instance, run_ids=[run for _, run in held])
+    states = run_states(instance, run_ids=[run for _, run in held])
     for organization, run in held:
         if states.get(run) is not RunState.ALIVE:
             await organizations.release(db, organization.id, run)
@@ -130,8 +138,8 @@ async def _decisions(instance: dg.DagsterInstance, db: Database) -> list[tuple[W
     unfinished = await requests.list_work(db)
     if not unfinished:
         return []
-    attempts = _states(instance, run_keys=[_run_key(work) for work in unfinished])
-    holders = _states(instance, run_ids=[work.claimed_by_run for work in unfinished if work.claimed_by_run])
+    attempts = run_states(instance, run_keys=[_run_key(work) for work in unfinished])
+    holders = run_states(instance, run_ids=[work.claimed_by_run for work in unfinished if work.claimed_by_run])
     return [
         (
             work,
@@ -145,27 +153,6 @@ async def _decisions(instance: dg.DagsterInstance, db: Database) -> list[tuple[W
         )
         for work in unfinished
     ]
-
-
-def _states(
-    instance: dg.DagsterInstance, *, run_ids: Sequence[str] = (), run_keys: Sequence[str] = ()
-) -> dict[str, RunState]:
-    """The state of each run by its id, or by its run key: the newest where a crash made Dagster start it again."""
-    if not run_ids and not run_keys:
-        return {}
-    filters = dg.RunsFilter(run_ids=list(run_ids)) if run_ids else dg.RunsFilter(tags={RUN_KEY: list(run_keys)})
-    states: dict[str, RunState] = {}
-    for run in instance.get_runs(filters):  # newest first
-        states.setdefault(run.run_id if run_ids else run.tags[RUN_KEY], _state(instance, run))
-    return states
-
-
-def _state(instance: dg.DagsterInstance, run: dg.DagsterRun) -> RunState:
-    """The run's state; one that the daemon is going to start again, after a crash, lives on in its successor."""
-    if run.tags.get(WILL_RETRY) == "true" and run.status is dg.DagsterRunStatus.FAILURE:
-        successor = instance.get_run_by_id(run.tags.get(RETRIED_AS, ""))
-        return RunState.ALIVE if successor is None else _state(instance, successor)
-    return STATES.get(run.status, RunState.ALIVE)
 
 
 def _run_key(work: Work) -> str:

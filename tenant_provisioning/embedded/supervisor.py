@@ -90,7 +90,6 @@ class Supervisor:
         self._keeper = threading.Thread(target=self._keep, name="supervisor", daemon=True)
 
     def __enter__(self) -> Self:
-        (self.data_dir / "logs").mkdir(parents=True, exist_ok=True)
         self._lock = self._only_one()
         try:
             if count := end_marked(self._directory_marker):
@@ -159,13 +158,15 @@ class Supervisor:
 
     def _only_one(self) -> IO[str]:
         lock = self.data_dir / "supervisor.lock"
+        elsewhere = "set DATA_DIR to a directory of its own for this one"
         try:
+            (self.data_dir / "logs").mkdir(parents=True, exist_ok=True)
             return hold_lock(lock)
         except BlockingIOError:
-            raise SetupError(
-                f"{self.data_dir} is in use by process {lock.read_text() or 'unknown'}. "
-                "Stop that one, or set DATA_DIR to a directory of its own for this one."
-            ) from None
+            holder = lock.read_text() or "unknown"
+            raise SetupError(f"{self.data_dir} is in use by process {holder}: stop that one, or {elsewhere}.") from None
+        except OSError as error:
+            raise SetupError(f"{self.data_dir} cannot be written ({error.strerror}): {elsewhere}.") from None
 
     def _in_keeper(self, errand: Callable[[], T]) -> T:
         future: Future[T] = Future()

@@ -5,6 +5,7 @@
     ├── CatalogInvalid          the catalog has mistakes: every one of them, with file and line
     ├── NoSuchTenant            no onboarding request made this tenant
     ├── LifecycleError          the organization may not make this move now
+    ├── ChecksOutstanding       checks have yet to be carried out: worth another attempt
     ├── OwnershipConflict       a thing with this name exists and is not ours
     ├── SetupError              a setting or credential is missing or wrong; names it and says what to do
     └── VendorError             a vendor said no or nothing: vendor, operation, status, code, request id
@@ -57,6 +58,10 @@ class NoSuchTenant(ProvisioningError):
 
 class LifecycleError(ProvisioningError):
     """The organization may not make this move, or another run is already at work on it."""
+
+
+class ChecksOutstanding(ProvisioningError):
+    """Checks that have to pass first have not been carried out yet; nothing says that they would fail."""
 
 
 class OwnershipConflict(ProvisioningError):

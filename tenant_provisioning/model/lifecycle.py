@@ -19,6 +19,8 @@ class DeploymentStatus(StrEnum):
     ROLLED_BACK = "rolled_back"
 
 
+ROLLBACK_ATTEMPTS = 3  # runs that one wish for a rollback gets before a person has to look
+
 S = DeploymentStatus
 MOVES: dict[DeploymentStatus, frozenset[DeploymentStatus]] = {
     S.REQUESTED: frozenset({S.PROVISIONING}),

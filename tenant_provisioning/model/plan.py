@@ -1,9 +1,13 @@
-"""The steps of provisioning in the order a person sees them. How each is done is `steps`; how they depend on each other is `defs.assets`."""
+"""The steps of provisioning, of going live and of rollback, in the order a person sees them.
+
+How each is done is `steps`; how they depend on each other is `defs.assets`.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 REPORT_PREFIX = "reports/"
+ROLLBACK_PREFIX = "rollback/"
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,21 @@ STEPS: tuple[PlannedStep, ...] = (
     PlannedStep("organization_record", "Organization record", ("secret_is_encrypted",)),
 )
 STEP_NAMES = tuple(step.name for step in STEPS)
+
+# Beyond provisioning: a person has approved, and the customer is let in.
+GO_LIVE = PlannedStep("live_tenant", "Live")
+
+# The way back: first nobody can get in any more, then what points to the tenant goes, then what it points to.
+ROLLBACK_STEPS: tuple[PlannedStep, ...] = (
+    PlannedStep("rollback/sign_in", "Sign-in closed"),
+    PlannedStep("rollback/super_user", "Super users removed"),
+    PlannedStep("rollback/dns_record", "Subdomain removed"),
+    PlannedStep("rollback/hosting_domain", "Host detached from the web app"),
+    PlannedStep("rollback/connection", "Dataset's connection removed"),
+    PlannedStep("rollback/powerbi_workspace", "Reports, dataset and their workspace removed"),
+    PlannedStep("rollback/fabric_workspace", "Data store and its workspace removed"),
+    PlannedStep("rollback/organization_record", "Organization's rows cleared"),
+)
 
 
 def report_step(template_key: str) -> str:

@@ -13,7 +13,7 @@ from email_validator import EmailNotValidError, validate_email
 
 from tenant_provisioning.model.catalog import CATEGORIES, REQUIRED_CATEGORIES, Provider
 from tenant_provisioning.model.errors import RequestInvalid
-from tenant_provisioning.model.lifecycle import DeploymentStatus
+from tenant_provisioning.model.lifecycle import ROLLBACK_ATTEMPTS, DeploymentStatus
 from tenant_provisioning.model.naming import DNS_LABEL, RESERVED_SUBDOMAINS
 
 NAME_LENGTH = 200
@@ -64,6 +64,18 @@ class Organization:
     claimed_by_run: str | None = None
     created_at: datetime | None = None
     activated_at: datetime | None = None
+    rollback_requested_at: datetime | None = None
+    rollback_attempt: int = 0
+
+    @property
+    def is_on_its_way_back(self) -> bool:
+        """True from the wish for a rollback until its end, also while a run has to be stopped first or a person has to look."""
+        return self.rollback_requested_at is not None and self.status is not DeploymentStatus.ROLLED_BACK
+
+    @property
+    def rollback_has_stopped(self) -> bool:
+        """True when the rollback has had all its attempts and waits for a person to ask again."""
+        return self.is_on_its_way_back and self.rollback_attempt > ROLLBACK_ATTEMPTS
 
 
 def validate_form(

@@ -12,7 +12,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeVar
-from urllib.parse import unquote
+from urllib.parse import unquote_plus
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.requests import ClientDisconnect, Request
@@ -244,7 +244,7 @@ class _NoAnswer(Response):
 
 async def _text_of(request: Request) -> str:
     """What a fault's match looks at: path, query and body as one text."""
-    query = unquote(request.scope["query_string"].decode())
+    query = unquote_plus(request.scope["query_string"].decode())
     return f"{request.scope['path']}?{query}\n{(await request.body()).decode(errors='replace')}"
 
 

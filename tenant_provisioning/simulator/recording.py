@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 from starlette.responses import Response
 
-SECRET = re.compile(r"secret|password|credentials$|token$|assertion|encrypted_password", re.IGNORECASE)
+SECRET = re.compile(r"secret|password|credentials$|token(_hash)?$|otp$|action_link$|assertion", re.IGNORECASE)
 MASK = "(masked)"
 KEPT_HEADERS = (
     "location",

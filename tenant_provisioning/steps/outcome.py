@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from tenant_provisioning.model.plan import REPORT_PREFIX, STEPS, planned_steps
+from tenant_provisioning.model.lifecycle import ROLLBACK_ATTEMPTS
+from tenant_provisioning.model.plan import REPORT_PREFIX, ROLLBACK_STEPS, STEPS, planned_steps
 from tenant_provisioning.model.qa import Outcome
+from tenant_provisioning.model.tenant import Organization
 from tenant_provisioning.store import progress, qa_results
 from tenant_provisioning.store.database import Database
 
@@ -25,7 +27,8 @@ async def explain_failure(db: Database, organization_id: UUID, run_id: str, titl
     if reports:
         matching = sum(step.step.startswith(REPORT_PREFIX) for step in steps)
         named = "; ".join(
-            f"“{titles.get(step.step.removeprefix(REPORT_PREFIX), step.step)}”: {step.reason}" for step in reports
+            f"“{titles.get(step.step.removeprefix(REPORT_PREFIX), step.step)}”: {step.reason.rstrip('.')}"
+            for step in reports
         )
         told.append(f"{len(reports)} of {matching} reports could not be deployed: {named}")
     verdicts = await qa_results.latest_verdicts(db, organization_id)
@@ -37,6 +40,20 @@ async def explain_failure(db: Database, organization_id: UUID, run_id: str, titl
     return " ".join(_sentence(text) for text in told) or (
         "The run ended before it could say why, for instance because its process was stopped. Nothing is lost: try again."
     )
+
+
+async def explain_failed_rollback(db: Database, organization: Organization, *, cancelled: bool) -> str:
+    """Why the last attempt to roll the organization back did not get to its end, once no step of it runs any more."""
+    await progress.fail_running_steps(db, organization.id, reason="the run ended before this step was done")
+    titles = {step.name: step.title for step in ROLLBACK_STEPS}
+    told = " ".join(
+        _sentence(f"Not done: {titles[step.step]}: {step.reason}")
+        for step in await progress.list_steps(db, organization.id)
+        if step.step in titles and step.state == "failed"
+    )
+    told = told or ("The rollback was cancelled." if cancelled else "The rollback's run ended before it could say why.")
+    again = f"To go on: tenant-provisioning rollback {organization.subdomain}"
+    return f"{told} {again}" if cancelled or organization.rollback_attempt >= ROLLBACK_ATTEMPTS else told
 
 
 async def remaining_steps(db: Database, organization_id: UUID, template_keys: Sequence[str]) -> tuple[str, ...]:

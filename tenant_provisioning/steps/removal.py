@@ -1,7 +1,7 @@
 """Undoing what the ledger says was created, newest first. What was adopted stays: it was there before us. The rollback of an
 organization, with its status and its rows, is built on this."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 
 from tenant_provisioning.model.artifact import Artifact, ArtifactKind
 from tenant_provisioning.steps import (
@@ -30,12 +30,16 @@ REMOVERS: dict[ArtifactKind, Callable[[StepContext, Artifact], Awaitable[None]]]
 }
 
 
-async def remove_created(ctx: StepContext) -> AsyncIterator[Artifact]:
-    """Removes everything the ledger holds as created, newest first, and yields each artifact once it is gone.
+async def remove_created(
+    ctx: StepContext, kinds: Collection[ArtifactKind] = tuple(ArtifactKind)
+) -> AsyncIterator[Artifact]:
+    """Removes everything of these kinds that the ledger holds as created, newest first, and yields each artifact once it is gone.
 
     May be interrupted and run again: what is gone is marked so, and removing it twice is quiet.
     """
     for artifact in await artifacts.list_artifacts(ctx.db, ctx.organization.id):
+        if artifact.kind not in kinds:
+            continue
         if artifact.created:
             await REMOVERS[artifact.kind](ctx, artifact)
         await artifacts.record_removed(ctx.db, artifact.id)

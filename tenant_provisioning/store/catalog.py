@@ -104,6 +104,21 @@ async def sync_catalog(db: Database, catalog: Catalog) -> SyncResult:
     return SyncResult(added, len(put) - added, retired, len(reports) - len(put), len(touched) + others)
 
 
+@dataclass(frozen=True)
+class KnownTemplate:
+    """A template report as the catalog has it now, or last had it."""
+
+    title: str
+    content_hash: str
+
+
+async def known_templates(db: Database) -> dict[str, KnownTemplate]:
+    """Every template report by its key, those included that have left the catalog."""
+    async with db.connection() as connection:
+        rows = await connection.execute("select key, title, content_hash from report_templates")
+        return {row["key"]: KnownTemplate(row["title"], row["content_hash"]) async for row in rows}
+
+
 async def list_providers(db: Database) -> list[Provider]:
     """The providers a customer can choose, by category and key."""
     async with db.connection() as connection:

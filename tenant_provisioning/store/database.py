@@ -4,12 +4,12 @@ Connections do not autocommit. `async with db.connection()` is one transaction: 
 rolls back when the block raises. Rows arrive as dicts, and each module turns them into its own dataclasses.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
 
 import psycopg
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, sql
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
@@ -76,6 +76,21 @@ async def acting(db: Database, actor: str, reason: str = "") -> AsyncIterator[Co
             "select set_config('app.actor', %s, true), set_config('app.reason', %s, true)", (actor, reason)
         )
         yield connection
+
+
+@asynccontextmanager
+async def listening(url: str, channel: str) -> AsyncIterator[Callable[[float], Awaitable[bool]]]:
+    """A function that waits so many seconds at most and tells whether something was notified on the channel since it was asked last.
+
+    Through a transaction pooler nothing is ever heard: whoever waits must look by itself as well.
+    """
+    async with await connect(url, autocommit=True) as connection:
+        await connection.execute(sql.SQL("listen {}").format(sql.Identifier(channel)))
+
+        async def wait(seconds: float) -> bool:
+            return bool([told async for told in connection.notifies(timeout=seconds, stop_after=1)])
+
+        yield wait
 
 
 def _options() -> dict[str, Any]:

@@ -61,20 +61,26 @@ async def move(
 
 
 async def claim(
-    db: Database, organization_id: UUID, run_id: str, *, actor: str, abandoned: Collection[str] = ()
+    db: Database,
+    organization_id: UUID,
+    run_id: str,
+    *,
+    actor: str,
+    abandoned: Collection[str] = (),
+    for_rollback: bool = False,
 ) -> Organization:
     """The organization with `run_id` at work on it, and no other run; repeating it changes nothing.
 
-    One that is requested or failed becomes provisioning; one that is provisioning, pending_qa or active stays so.
-    LifecycleError when another run is at work that is not among the `abandoned`, or when the status allows no run.
+    One that is requested or failed becomes provisioning; one that is provisioning, pending_qa or active stays so. A rollback's run
+    works on one that is rolling_back, and no other run does.
+    LifecycleError when another run is at work that is not among the `abandoned`, or when the status allows no such run.
     """
     async with acting(db, actor) as connection:
         current = await _locked(connection, organization_id)
         holder = current.claimed_by_run
         if holder not in {None, run_id, *abandoned}:
             raise LifecycleError(f"another run is at work on {current.subdomain}: {holder}. Wait until it has ended.")
-        if current.status not in STAYS_AS_IT_IS | BEGINS_PROVISIONING:
-            raise LifecycleError(f"{current.subdomain} is {current.status}: no run can work on it now")
+        _check_claim(current, for_rollback=for_rollback)
         if holder != run_id:
             current = await _take(connection, current, run_id, actor)
         if current.status in BEGINS_PROVISIONING:
@@ -170,6 +176,8 @@ def organization_of(row: dict[str, Any]) -> Organization:
         claimed_by_run=row["claimed_by_run"],
         created_at=row["created_at"],
         activated_at=row["activated_at"],
+        rollback_requested_at=row["rollback_requested_at"],
+        rollback_attempt=row["rollback_attempt"],
     )
 
 
@@ -196,6 +204,23 @@ async def _set_status(
     except psycopg.errors.RaiseException as refusal:
         raise LifecycleError(refusal.diag.message_primary or str(refusal)) from None
     return organization_of(await _only(rows.fetchone(), organization_id))
+
+
+def _check_claim(current: Organization, *, for_rollback: bool) -> None:
+    """Raise LifecycleError, saying what to do instead, when no run of this sort may work on the organization now."""
+    tenant, status = current.subdomain, current.status
+    if for_rollback and status is not DeploymentStatus.ROLLING_BACK:
+        raise LifecycleError(
+            f"{tenant} is {status}, not rolling_back: a rollback begins with `tenant-provisioning rollback {tenant}`"
+        )
+    if not for_rollback and status is DeploymentStatus.ROLLED_BACK:
+        raise LifecycleError(f"{tenant} has been rolled back: submit a new onboarding request to begin again")
+    if not for_rollback and current.is_on_its_way_back:
+        raise LifecycleError(
+            f"{tenant} is to be rolled back: nothing is made for it any more. Wait for the rollback's end."
+        )
+    if not for_rollback and status not in STAYS_AS_IT_IS | BEGINS_PROVISIONING:
+        raise LifecycleError(f"{tenant} is {status}: no run can work on it now")
 
 
 async def _take(connection: Connection, current: Organization, run_id: str, actor: str) -> Organization:

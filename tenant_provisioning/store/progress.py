@@ -25,7 +25,7 @@ class StepState(StrEnum):
 
 @dataclass(frozen=True)
 class StepProgress:
-    """How far a step is. `attempt` counts its starts; `reason` says why it failed and is empty otherwise."""
+    """How far a step is. `attempt` counts its starts; `reason` says why it failed, or what it waits for while it runs."""
 
     step: str
     state: StepState
@@ -46,6 +46,16 @@ async def start_step(db: Database, organization_id: UUID, step: str, *, run_id: 
                  state = 'running', run_id = excluded.run_id, attempt = progress.attempt + 1,
                  started_at = now(), finished_at = null, reason = ''""",
             (organization_id, step, run_id),
+        )
+
+
+async def note_step(db: Database, organization_id: UUID, step: str, text: str) -> None:
+    """What a running step waits for, for people to see; empty again when it goes on. Quiet when the step does not run."""
+    async with db.connection() as connection:
+        await connection.execute(
+            """update provisioning_steps set reason = %s
+               where organization_id = %s and step = %s and state = 'running' and reason is distinct from %s""",
+            (text, organization_id, step, text),
         )
 
 

@@ -48,13 +48,16 @@ async def record_verdict(
             raise NoSuchTenant(f"organization {organization_id} has no onboarding request")
 
 
-async def latest_verdicts(db: Database, organization_id: UUID) -> list[RecordedVerdict]:
-    """The newest verdict of each check, by step and check."""
+async def latest_verdicts(
+    db: Database, organization_id: UUID, *, carried_out_only: bool = False
+) -> list[RecordedVerdict]:
+    """The newest verdict of each check, by step and check; the newest one that says something, if asked so."""
     async with db.connection() as connection:
         rows = await connection.execute(
-            """select distinct on (step, check_name) * from qa_results where organization_id = %s
+            """select distinct on (step, check_name) * from qa_results
+               where organization_id = %s and (outcome <> 'not_carried_out' or not %s)
                order by step, check_name, id desc""",
-            (organization_id,),
+            (organization_id, carried_out_only),
         )
         return [
             RecordedVerdict(

@@ -17,6 +17,9 @@ from tenant_provisioning.store.database import Connection, Database, acting
 from tenant_provisioning.store.organizations import organization_of
 
 
+WORK = "work"  # the channel on which the database tells that there is a new request or another attempt at one
+
+
 @dataclass(frozen=True)
 class Work:
     """An organization that is not finished, as the onboarding sensor needs it. `attempt` counts from 1."""
@@ -102,7 +105,7 @@ async def next_attempt(db: Database, organization_id: UUID, *, actor: str, reaso
 
 
 async def list_work(db: Database) -> list[Work]:
-    """Organizations that are requested, provisioning or failed, oldest first."""
+    """Organizations that are requested, provisioning or failed, oldest first; not those that are to be rolled back."""
     async with db.connection() as connection:
         # the statuses as literals: only so does the planner see that the partial index fits
         rows = await connection.execute(
@@ -110,7 +113,7 @@ async def list_work(db: Database) -> list[Work]:
                       deployment_status, claimed_by_run, lms, english_maths, crm, hr
                from organizations organization
                join onboarding_requests request on request.organization_id = organization.id
-               where deployment_status in ('requested', 'provisioning', 'failed')
+               where deployment_status in ('requested', 'provisioning', 'failed') and rollback_requested_at is null
                order by organization.created_at, organization.id"""
         )
         return [

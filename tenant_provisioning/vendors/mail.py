@@ -6,7 +6,7 @@ What a mail says, whom it goes to and when it is tried again is not decided here
 import asyncio
 import re
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +14,7 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import parseaddr
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 import aiosmtplib
@@ -34,6 +35,10 @@ class OutgoingMail:
     text: str
     html: str
     message_id: str
+
+
+class Unanswered(VendorUnavailable):
+    """The server was given the whole message and did not answer: perhaps it has taken it. Any other error: it has not."""
 
 
 def message_id(mail_id: UUID, sender: str) -> str:
@@ -67,7 +72,7 @@ class Mailer:
         self._timeout = timeout
         self._starttls, self._login = starttls and not implicit_tls, (username, password)
         self._server = partial(
-            aiosmtplib.SMTP,
+            _Server,
             hostname=host,
             port=port,
             use_tls=implicit_tls,
@@ -76,24 +81,30 @@ class Mailer:
             timeout=timeout,
         )
 
-    async def send(self, mail: OutgoingMail) -> None:
+    async def send(self, mail: OutgoingMail, *, before_text: Callable[[], Awaitable[None]] | None = None) -> None:
         """Hands the message to the server; returns when the server has taken it.
 
-        Raises VendorUnavailable for 4xx, a lost connection or a timeout: the server may have taken the message even so,
-        and the next attempt carries the same Message-ID. Raises VendorRejected for 5xx.
+        `before_text` is awaited when the server has accepted sender and recipient, right before it is given the text.
+        Raises Unanswered when the answer to the text was lost: the next attempt carries the same Message-ID. Raises
+        VendorUnavailable for 4xx and what goes wrong before, VendorRejected for 5xx: then it was not taken.
         """
-        message = _message(self._sender, mail)
+        message, envelope = _message(self._sender, mail), _Envelope(before_text)
         try:
-            async with asyncio.timeout(self._timeout), self._session() as server:
+            async with asyncio.timeout(self._timeout), self._session(envelope) as server:
                 await server.send_message(message)
+                envelope.answered = True
         except (aiosmtplib.SMTPException, OSError, ValueError) as failure:
             # not chained: the library's errors hold the recipient's address, and a chain ends up in the run's events
-            raise _error(failure) from None
+            error = _error(failure)
+            if not envelope.text_given or isinstance(failure, aiosmtplib.SMTPResponseException):
+                raise error from None
+            if not envelope.answered:  # a farewell that fails changes nothing
+                raise Unanswered(VENDOR, OPERATION, f"{error.message}, after the text had been sent") from None
 
     @asynccontextmanager
-    async def _session(self) -> AsyncIterator[aiosmtplib.SMTP]:
+    async def _session(self, envelope: "_Envelope") -> AsyncIterator[aiosmtplib.SMTP]:
         """A connection that is encrypted and logged in as far as the settings ask for it."""
-        server = self._server()
+        server = self._server(envelope)
         await server.connect()
         transport = server.transport
         try:
@@ -110,6 +121,29 @@ class Mailer:
                 # a polite TLS farewell takes longer than the loop of a short Dagster op may live
                 transport.abort()
                 await asyncio.sleep(0)
+
+
+@dataclass
+class _Envelope:
+    """How far one message has come."""
+
+    before_text: Callable[[], Awaitable[None]] | None
+    text_given: bool = False
+    answered: bool = False
+
+
+class _Server(aiosmtplib.SMTP):
+    """A connection that says when the text itself is about to go out: from then on a lost answer is a riddle."""
+
+    def __init__(self, envelope: _Envelope, **options: Any) -> None:
+        super().__init__(**options)
+        self._envelope = envelope
+
+    async def data(self, message: str | bytes, /, **options: Any) -> aiosmtplib.SMTPResponse:
+        if self._envelope.before_text is not None:
+            await self._envelope.before_text()
+        self._envelope.text_given = True
+        return await super().data(message, **options)
 
 
 def _parsed(sender: str) -> Address:

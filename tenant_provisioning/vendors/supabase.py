@@ -47,6 +47,7 @@ class User:
     user_metadata: Mapping[str, Any] = field(repr=False)
     is_confirmed: bool
     banned_until: datetime | None = None
+    last_sign_in_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -329,6 +330,7 @@ def _user(user: "wire.User") -> User:
         user_metadata=user.user_metadata,
         is_confirmed=user.email_confirmed_at is not None,
         banned_until=datetime.fromisoformat(user.banned_until) if user.banned_until else None,
+        last_sign_in_at=user.last_sign_in_at,
     )
 
 

@@ -38,7 +38,11 @@ def check_request(specs: Specs, exchange: Mapping[str, Any]) -> Iterator[Violati
         call = f"{request['method']} {request['path']}"
         yield Violation(vendor, "request", call, 0, Mismatch(operation, "path", call))
         return
-    for mismatch in (*_path(operation, request), *_query(operation, request["query"]), *_request_body(operation, request)):
+    for mismatch in (
+        *_path(operation, request),
+        *_query(operation, request["query"]),
+        *_request_body(operation, request),
+    ):
         yield Violation(vendor, "request", str(operation), 0, mismatch)
 
 
@@ -52,7 +56,13 @@ def check_answer(specs: Specs, exchange: Mapping[str, Any]) -> Iterator[Violatio
     told = responses.get(status) or responses.get(f"{status[0]}XX") or responses.get("default")
     if told is None:
         if exchange["fault"] is None:  # which status a fault gives is the choice of the test that put it there
-            yield Violation(vendor, "answer", str(operation), answer["status"], Mismatch("undeclared status", "status", status))
+            yield Violation(
+                vendor,
+                "answer",
+                str(operation),
+                answer["status"],
+                Mismatch("undeclared status", "status", status, status),
+            )
         return
     told = operation.route.document.resolved(told)
     for mismatch in (*_headers(operation, told, answer["headers"]), *_answer_body(operation, told, answer)):
@@ -84,8 +94,8 @@ def _query(operation: Operation, query: Iterable[tuple[str, str]]) -> Iterator[M
 def _headers(operation: Operation, told: Mapping[str, Any], headers: Mapping[str, str]) -> Iterator[Mismatch]:
     for name, header in told.get("headers", {}).items():
         if (text := headers.get(name.lower())) is not None:
-            header = operation.route.document.resolved(header)
-            yield from _text(operation.route.document.answers, header, [text], f"header.{name}")
+            document = operation.route.document
+            yield from _text(document.answers, document.resolved(header), [text], f"header.{name}")
 
 
 def _text(shapes: Shapes, parameter: Mapping[str, Any], texts: list[str], at: str) -> Iterator[Mismatch]:
@@ -136,7 +146,9 @@ def _answer_body(operation: Operation, told: Mapping[str, Any], answer: Mapping[
             yield Mismatch("missing body", "body", "nothing")
         return
     if not content:
-        yield Mismatch("unknown body", "body", repr(answer.get("json", f"{answer['bytes']} bytes"))[:80], answer.get("json"))
+        yield Mismatch(
+            "unknown body", "body", repr(answer.get("json", f"{answer['bytes']} bytes"))[:80], answer.get("json")
+        )
         return
     yield from _content(operation.route.document.answers, content, answer)
 

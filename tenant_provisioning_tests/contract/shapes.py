@@ -6,7 +6,7 @@ unknown in a request, what it marks write-only in an answer. `allOf` is merged f
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 from uuid import UUID
 
@@ -30,7 +30,7 @@ class Mismatch:
     rule: str
     at: str
     found: str
-    value: Any = None
+    value: Any = field(default=None, compare=False)
 
 
 class Shapes:
@@ -113,7 +113,9 @@ def _told(error: ValidationError, at: str) -> Iterator[Mismatch]:
         known = error.schema.get("properties", {})
         for name in error.instance:
             if name not in known:
-                yield Mismatch("unknown property", f"{where}.{name}", _short(error.instance[name]), error.instance[name])
+                yield Mismatch(
+                    "unknown property", f"{where}.{name}", _short(error.instance[name]), error.instance[name]
+                )
     elif error.validator == "required":
         missing = next(name for name in error.validator_value if repr(name) in error.message)
         yield Mismatch("missing property", f"{where}.{missing}", "nothing")

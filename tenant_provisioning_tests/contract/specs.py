@@ -117,11 +117,17 @@ class Specs:
         return sum(method in route.item for route in self._routes.get(vendor, ()) for method in METHODS)
 
 
-def read_specs(folder: Path) -> Specs:
-    """The documents of a folder. Raises FileNotFoundError naming the first kind that is not there."""
+def read_specs(folder: Path, added: Mapping[str, Mapping[str, Any]]) -> Specs:
+    """The documents of a folder, with paths added that a vendor's first document lacks.
+
+    Raises FileNotFoundError naming the first kind of document that is not there.
+    """
     documents: dict[str, list[Mapping[str, Any]]] = {}
     for vendor, files in FILES.items():
         documents[vendor] = [json.loads(file.read_text()) for file in sorted(folder.glob(files))]
         if not documents[vendor]:
             raise FileNotFoundError(f"no {files} in {folder}")
+        for path, item in added.get(vendor, {}).items():
+            paths = documents[vendor][0]["paths"]
+            paths[path] = {**item, **paths.get(path, {})}
     return Specs(documents)

@@ -142,9 +142,12 @@ def test_binaries_that_the_server_cannot_read_are_copied_once(tmp_path: Path, mo
         (tmp_path / folder.name).symlink_to(folder)
     monkeypatch.syspath_prepend(tmp_path)
     copied = readable_binaries(nobody)
-    assert not copied.is_relative_to(tmp_path)
-    told = subprocess.check_output([copied / "initdb", "--version"], user=NOBODY, group=NOBODY, cwd="/", text=True)
-    assert told.startswith("initdb (PostgreSQL) 18")
-    made = copied.stat().st_ctime_ns
-    assert readable_binaries(nobody) == copied
-    assert copied.stat().st_ctime_ns == made
+    try:
+        assert not copied.is_relative_to(tmp_path)
+        told = subprocess.check_output([copied / "initdb", "--version"], user=NOBODY, group=NOBODY, cwd="/", text=True)
+        assert told.startswith("initdb (PostgreSQL) 18")
+        made = copied.stat().st_ctime_ns
+        assert readable_binaries(nobody) == copied
+        assert copied.stat().st_ctime_ns == made
+    finally:
+        shutil.rmtree(copied.parents[2])

@@ -74,6 +74,15 @@ def test_a_second_supervisor_on_the_same_directory_is_refused_by_name_of_the_fir
     first.wait(10)
 
 
+def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(SetupError, match=r"file/data cannot be written.*DATA_DIR"),
+        Supervisor(tmp_path / "file" / "data"),
+    ):
+        pass
+
+
 def test_what_a_killed_supervisor_and_watchdog_left_behind_is_ended_by_the_next_start(
     supervise: Supervise, litter, tmp_path: Path, eventually
 ) -> None:

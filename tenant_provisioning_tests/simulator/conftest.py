@@ -1,6 +1,7 @@
 """A running simulator, reset before each test, and plain HTTP to it: none of our own clients."""
 
 import asyncio
+import os
 import ssl
 import threading
 from collections.abc import Callable, Iterator
@@ -53,9 +54,9 @@ class RunningSimulator:
 
 @pytest.fixture(scope="session")
 def running_simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSimulator]:
-    """One simulator for all tests, in a thread of its own."""
-    ca_file = tmp_path_factory.mktemp("tls") / "ca.pem"
-    running = RunningSimulator(build_world(seed=1), ca_file)
+    """One simulator for all tests, in a thread of its own; it records where SIMULATOR_RECORD names a file, as the program does."""
+    ca_file, recording = tmp_path_factory.mktemp("tls") / "ca.pem", os.environ.get("SIMULATOR_RECORD")
+    running = RunningSimulator(build_world(seed=1, record_file=Path(recording) if recording else None), ca_file)
     loop, stop = asyncio.new_event_loop(), asyncio.Event()
 
     def ready(url: str, dns_port: int) -> None:

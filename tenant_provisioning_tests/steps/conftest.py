@@ -19,6 +19,8 @@ from tenant_provisioning.store.database import open_database
 from tenant_provisioning.store.requests import submit
 
 NUMBERS = itertools.count(1)
+TEMPLATE_WORKSPACE = "44444444-4444-4444-8444-444444444444"
+PASSING = {"deletedWorkspaces", "imports", "packages", "mails", "last_sign_in_at"}  # traces, not things
 
 
 @pytest.fixture(autouse=True)
@@ -46,6 +48,27 @@ def world(module_world: Any) -> Iterator[Any]:
     yield module_world
     module_world.clear_faults()
     module_world.control("PUT", "latency", {"profile": "instant"})
+
+
+@pytest.fixture
+def vendors(world: Any) -> Callable[[], Any]:
+    """Tells what the vendors hold: all but the template workspace, what Fabric makes by itself, and what only tells of the past."""
+
+    def hold() -> Any:
+        snapshot = world.snapshot()
+        spaces = snapshot["fabric"]["workspaces"]
+        for space in spaces:
+            space["items"] = [item for item in space["items"] if item["type"] != "SQLEndpoint"]
+        snapshot["fabric"]["workspaces"] = [space for space in spaces if space["id"] != TEMPLATE_WORKSPACE]
+        return _without_traces(snapshot)
+
+    return hold
+
+
+def _without_traces(found: Any) -> Any:
+    if isinstance(found, dict):
+        return {key: _without_traces(value) for key, value in found.items() if key not in PASSING}
+    return [_without_traces(one) for one in found] if isinstance(found, list) else found
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +103,9 @@ def acme(make_acme: Callable[..., str]) -> str:
 
 
 @pytest.fixture
-async def ctx(acme: str, world: Any, open_ctx: Callable[..., AbstractAsyncContextManager[StepContext]]) -> AsyncIterator[StepContext]:
+async def ctx(
+    acme: str, world: Any, open_ctx: Callable[..., AbstractAsyncContextManager[StepContext]]
+) -> AsyncIterator[StepContext]:
     """The context of that Acme's steps."""
     async with open_ctx(acme) as context:
         yield context

@@ -5,12 +5,12 @@ from hypothesis import strategies as st
 
 from tenant_provisioning.steps.tmdl import point_to
 
-TEMPLATE = '''expression DatabaseQuery =
+TEMPLATE = """expression DatabaseQuery =
 \t\tlet
 \t\t\tdatabase = Sql.Database("template.datawarehouse.fabric.microsoft.com", "0b1c")
 \t\tin
 \t\t\tdatabase
-'''
+"""
 
 
 def test_the_model_reads_the_new_server_and_database() -> None:

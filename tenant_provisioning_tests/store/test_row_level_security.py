@@ -24,6 +24,7 @@ from tenant_provisioning.model.qa import judged
 from tenant_provisioning.model.tenant import SuperUser
 from tenant_provisioning.store.artifacts import intend
 from tenant_provisioning.store.catalog import sync_catalog
+from tenant_provisioning.store.checklist import tick
 from tenant_provisioning.store.database import open_database
 from tenant_provisioning.store.isolation import foreign_rows
 from tenant_provisioning.store.migrate import migrate
@@ -41,6 +42,7 @@ HIDDEN_COLUMNS = {
     ("organizations", "data_store_connection"),
     ("organizations", "claimed_by_run"),
     ("organizations", "claimed_at"),
+    ("organizations", "checks_requested_at"),
     ("provisioned_artifacts", "details"),
     ("audit_log", "details"),
     ("report_templates", "source_report_id"),
@@ -137,6 +139,7 @@ async def populate(url: str, catalog: Catalog, form: Callable[..., dict[str, Any
             await queue_mail(
                 db, organization.id, kind="welcome", recipient="ada@people.example", subject="s", text="t", html="h"
             )
+            await tick(db, organization.id, "reports_load", done_by="sam")
             async with db.connection() as connection:
                 await connection.execute(
                     "insert into approvals (organization_id, approved_by, evidence_hash, evidence)"

@@ -1,6 +1,6 @@
 """The calls about items: of any type at /items, and of the kinds that have a path of their own."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from starlette.responses import Response
@@ -86,7 +86,8 @@ async def create_item(call: Call) -> Response:
         raise Refusal("InvalidInput", f"An item of the type {given.type} is created with a definition.")
     if given.type == WAREHOUSE and given.definition is not None:
         raise Refusal("OperationNotSupportedForItem", "A warehouse cannot be created with a definition.")
-    return _created(call, _order(call, given.type, given, given.definition, given.creationPayload or {}))
+    order = _order(call, given.type, given, given.definition, given.creationPayload or {})
+    return _created(call, order, views.item)
 
 
 async def create_of_kind(call: Call, type: str) -> Response:  # noqa: A002
@@ -284,14 +285,16 @@ def _checked(parts: tuple[Part, ...]) -> tuple[Part, ...]:
     return parts
 
 
-def _created(call: Call, order: Order) -> Response:
+def _created(call: Call, order: Order, show: Callable[[Item], object] | None = None) -> Response:
+    """The answer to a create, now or later; the item as its kind's own calls show it, unless `show` says otherwise."""
     made: Item | Operation = call.fabric.creation.create(
         call.workspace(*WRITERS), order, call.fabric.knobs.created_at_once
     )
     if isinstance(made, Operation):
         return accepted(call, made)
     location = f"{origin(call.request)}/v1/workspaces/{made.workspace_id}/items/{made.id}"
-    return answer(views.item_with_properties(call.fabric, made), 201, {"Location": location})
+    shown = show(made) if show else views.item_with_properties(call.fabric, made)
+    return answer(shown, 201, {"Location": location})
 
 
 def _check_lakehouse(call: Call, lakehouse: bodies.DefaultLakehouse) -> None:

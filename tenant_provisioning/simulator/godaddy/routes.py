@@ -133,7 +133,6 @@ def _summary(domain: Domain) -> dict[str, Any]:
         "privacy": True,
         "renewAuto": True,
         "renewDeadline": _stamp(domain.created_at + 400 * 86_400),
-        "renewable": True,
         "status": "ACTIVE",
         "transferProtected": False,
     }

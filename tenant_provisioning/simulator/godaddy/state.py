@@ -6,7 +6,7 @@ change propagates the set keeps what DNS said before it, and the zone takes no o
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -16,6 +16,7 @@ from tenant_provisioning.simulator.godaddy.records import (
     NoSuchDomain,
     Record,
     RecordSet,
+    RecordType,
     ZoneIsChanging,
     as_json,
     same,
@@ -194,8 +195,7 @@ class GoDaddyState:
     def name_exists(self, domain: str, name: str) -> bool:
         """Whether the zone holds anything at the name or below it."""
         self._sweep()
-        names = self._names[domain]
-        return name == "@" or name in names or any(known.endswith(f".{name}") for known in names)
+        return name == "@" or name in self._names[domain]
 
     def _changeable(self, domain: str) -> str:
         self._sweep()
@@ -216,7 +216,9 @@ class GoDaddyState:
 
     def _must_stand_together(self, zone: str, kind: str, name: str, records: list[Record]) -> None:
         others = {
-            known for known, at in self._zones[zone] if at == name and known != kind and self.records(zone, known, name)
+            known
+            for known in get_args(RecordType)
+            if known != kind and (known, name) in self._zones[zone] and self.records(zone, known, name)
         }
         if (kind == "CNAME" and (others or len(records) > 1)) or "CNAME" in others:
             raise CannotStandTogether(f"{kind} {name}")
@@ -250,15 +252,23 @@ class GoDaddyState:
     def _index(self, kept: RecordSet) -> None:
         self._zones[kept.domain][kept.type, kept.name] = None
         names = self._names[kept.domain]
-        names[kept.name] = names.get(kept.name, 0) + 1
+        for name in _lineage(kept.name):
+            names[name] = names.get(name, 0) + 1
 
     def _unindex(self, kept: RecordSet) -> None:
         del self._zones[kept.domain][kept.type, kept.name]
         names = self._names[kept.domain]
-        names[kept.name] -= 1
-        if not names[kept.name]:
-            del names[kept.name]
+        for name in _lineage(kept.name):
+            names[name] -= 1
+            if not names[name]:
+                del names[name]
 
 
 def _key(domain: str, kind: str, name: str) -> str:
     return f"{domain}|{kind}|{name}"
+
+
+def _lineage(name: str) -> list[str]:
+    """The name and every name above it within the zone: `a.b` exists when there is anything at `x.a.b`."""
+    labels = name.split(".")
+    return [".".join(labels[cut:]) for cut in range(len(labels))]

@@ -116,8 +116,13 @@ def throttled(retry_after: int) -> VendorAnswer:
 
 
 def no_route(method: str, path: str) -> VendorAnswer:  # noqa: ARG001 - the shape of every vendor's
-    """The Go router's own answer."""
-    return PlainAnswer(404, "404 page not found\n")
+    """The Go router's own answer; below /rest/ that of PostgREST to a project whose database is empty."""
+    kind, _, name = path.removeprefix("/rest/v1/").rpartition("/")
+    if not path.startswith("/rest/v1/"):
+        return PlainAnswer(404, "404 page not found\n")
+    if kind == "rpc":
+        return _not_in_schema("PGRST202", f"Could not find the function public.{name} in the schema cache")
+    return _not_in_schema("PGRST205", f"Could not find the table 'public.{name}' in the schema cache")
 
 
 def wrong_method(method: str, path: str, allowed: list[str]) -> VendorAnswer:  # noqa: ARG001 - the shape of every vendor's
@@ -128,3 +133,8 @@ def wrong_method(method: str, path: str, allowed: list[str]) -> VendorAnswer:  #
 def bad_body(problem: BadBody) -> VendorAnswer:
     """A body that is no JSON."""
     return AuthError(400, "bad_json", f"Could not parse request body as JSON: {problem.message}").answer(API_VERSION)
+
+
+def _not_in_schema(code: str, message: str) -> VendorAnswer:
+    hint = "The simulated project has no database: its tables and functions are not simulated."
+    return VendorAnswer(404, {"code": code, "details": None, "hint": hint, "message": message})

@@ -1,12 +1,17 @@
-"""What we write to a customer's super users, as HTML and as text. Sending is the outbox's and the mail client's business.
+"""What we write to a customer's super users, as HTML and as text. Sending is `delivery`'s business.
 
-No letter holds a credential; the only secret one may ever hold is a single-use link, and this module's letters hold none.
+No letter holds a credential. The only secret one may ever hold is a single-use link, and a letter that is kept has a place for it
+instead: the link is filled in while the letter is sent.
 """
 
+import html
 from dataclasses import dataclass
 from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+PLATFORM_READY = "platform_ready"
+LINK = "[single-use link]"
 
 
 @dataclass(frozen=True)
@@ -26,10 +31,21 @@ def being_prepared(platform: str, organization: str, first_name: str) -> Letter:
     )
 
 
-def _letter(kind: str, subject: str, platform: str, organization: str, first_name: str) -> Letter:
-    words = {"subject": subject, "platform": platform, "organization": organization, "first_name": first_name}
-    html = _environment().get_template(f"{kind}.html").render(words)
-    return Letter(kind, subject, _environment().get_template(f"{kind}.txt").render(words), html)
+def platform_ready(platform: str, organization: str, first_name: str, host: str) -> Letter:
+    """The invitation of go live: choose a password at the organization's own address. Its link is yet to be filled in."""
+    subject = f"{platform}: your platform is ready"
+    return _letter(PLATFORM_READY, subject, platform, organization, first_name, host=host, link=LINK)
+
+
+def with_link(text: str, html_text: str, link: str) -> tuple[str, str]:
+    """A letter's text and HTML with the link where its place is."""
+    return text.replace(LINK, link), html_text.replace(LINK, html.escape(link))
+
+
+def _letter(kind: str, subject: str, platform: str, organization: str, first_name: str, **more: str) -> Letter:
+    words = {"subject": subject, "platform": platform, "organization": organization, "first_name": first_name, **more}
+    rendered = _environment().get_template(f"{kind}.html").render(words)
+    return Letter(kind, subject, _environment().get_template(f"{kind}.txt").render(words), rendered)
 
 
 @cache
