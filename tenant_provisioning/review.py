@@ -51,9 +51,7 @@ def as_object(found: Review) -> dict[str, Any]:
             "stands": found.standing.stands,
             "against": list(found.standing.against),
         },
-        "checklist": {
-            item: found.ticked[item].done_by if item in found.ticked else None for item in MANUAL_ITEMS
-        },
+        "checklist": {item: found.ticked[item].done_by if item in found.ticked else None for item in MANUAL_ITEMS},
         "mails": mails,
     }
 
@@ -114,7 +112,9 @@ async def wait_for_go_live(settings: Settings, tenant: str, *, seconds: float) -
             if (now.status is S.ACTIVE or lapsed) and now.claimed_by_run is None:
                 return now
             await asyncio.sleep(LOOK_EVERY)
-    raise LifecycleError(f"{tenant} is not live after {seconds:.0f} seconds; tenant-provisioning status {tenant} says more")
+    raise LifecycleError(
+        f"{tenant} is not live after {seconds:.0f} seconds; tenant-provisioning status {tenant} says more"
+    )
 
 
 async def test_login(settings: Settings, tenant: str, *, email: str | None, by: str) -> str:

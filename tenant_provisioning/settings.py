@@ -148,14 +148,14 @@ def load_settings(**overrides: object) -> Settings:
     The environment wins over `.env`, which wins over the file of a running embedded stack.
     """
     try:
-        return Settings(_env_file=_files(), **overrides)  # type: ignore[arg-type,call-arg]
+        return Settings(_env_file=_files(), **overrides)
     except ValidationError as mistakes:
         raise SetupError(_explain(mistakes)) from None
 
 
 def catalog_path() -> Path:
     """Where the catalog lies, by CATALOG_PATH or its default."""
-    return CatalogSettings(_env_file=_files()).catalog_path  # type: ignore[call-arg]
+    return CatalogSettings(_env_file=_files()).catalog_path
 
 
 def _listed(text: str) -> tuple[str, ...]:

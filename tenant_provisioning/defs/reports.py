@@ -62,7 +62,7 @@ def build_reports(catalog: Catalog) -> list[dg.AssetsDefinition]:
             raise failure(error) from error
         _raise_if_any_failed(outcomes)
 
-    @dg.asset(partitions_def=tenant, group_name="analytics", kinds={"powerbi"}, deps=[*by_key])
+    @dg.asset(partitions_def=tenant, group_name="reports", kinds={"powerbi"}, deps=[*by_key])
     async def deployed_reports(context: dg.AssetExecutionContext, platform: PlatformParam) -> Result:
         """The roll-up: every template that matches the customer is deployed and mapped."""
         return await perform(

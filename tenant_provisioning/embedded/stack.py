@@ -70,7 +70,7 @@ def start_stack(
             cleanup.enter_context(signals_interrupt())
         supervisor = cleanup.enter_context(Supervisor(data_dir, on_event=on_event, remove_at_death=up_env))
         chosen = (ports or Ports.from_environment()).chosen(data_dir / "ports.json")
-        mail = cleanup.enter_context(MailSink(data_dir / "mail", smtp_port=chosen.smtp, web_port=chosen.mail))
+        mail = cleanup.enter_context(MailSink(data_dir / "mail", smtp_port=chosen.mail_smtp, web_port=chosen.mail))
         launch = Launch(supervisor, chosen, folder.absolute(), latency=latency, scale=scale)
         cleanup.callback(launch.postgres.release)
         launch.everything(dagster=dagster, definitions=definitions)

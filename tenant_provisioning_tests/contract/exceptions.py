@@ -233,38 +233,48 @@ EXCUSES: tuple[Excuse, ...] = (
     ),
 )  # fmt: skip
 
-USER = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/UserSchema"}}}}
-ERROR = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorSchema"}}}}
+
+def _json(schema: str) -> dict[str, Any]:
+    return {"content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}}
+
+
+API_VERSION = {"in": "query", "name": "api-version", "required": True, "schema": {"type": "string"}}
+NEW_USER = {
+    "type": "object",
+    "required": ["email"],
+    "properties": {
+        "id": {"type": "string", "format": "uuid"},
+        "email": {"type": "string", "format": "email"},
+        "password": {"type": "string"},
+        "password_hash": {"type": "string"},
+        "email_confirm": {"type": "boolean"},
+        "user_metadata": {"type": "object"},
+        "app_metadata": {"type": "object"},
+        "ban_duration": {"type": "string"},
+    },
+}
+ERROR = _json("ErrorSchema")
 ADDED: Mapping[str, Mapping[str, Any]] = {
-    # Supabase's document has no operation that creates a user. What it takes is in the server's source.
+    # Supabase's document has no operation that creates a user; what it takes is in the server's source
     "supabase": {
         "/admin/users": {
             "post": {
-                "requestBody": {
-                    "required": True,
-                    "content": {
-                        "application/json": {
-                            "schema": {
-                                "type": "object",
-                                "required": ["email"],
-                                "properties": {
-                                    "id": {"type": "string", "format": "uuid"},
-                                    "email": {"type": "string", "format": "email"},
-                                    "password": {"type": "string"},
-                                    "password_hash": {"type": "string"},
-                                    "email_confirm": {"type": "boolean"},
-                                    "user_metadata": {"type": "object"},
-                                    "app_metadata": {"type": "object"},
-                                    "ban_duration": {"type": "string"},
-                                },
-                            }
-                        }
-                    },
-                },
-                "responses": {"200": USER, "400": ERROR, "401": ERROR, "403": ERROR, "422": ERROR, "500": ERROR},
+                "requestBody": {"required": True, "content": {"application/json": {"schema": NEW_USER}}},
+                "responses": {"200": _json("UserSchema"), **dict.fromkeys(("400", "401", "403", "422", "500"), ERROR)},
             }
         }
-    }
+    },
+    # “This URI fragment is optional”, says the document of the version; the slash before it is not, for Azure's own client
+    "key_vault": {
+        "/secrets/{secret-name}/": {
+            "parameters": [API_VERSION],
+            "get": {"responses": {"200": _json("SecretBundle"), "default": _json("KeyVaultError")}},
+            "patch": {
+                "requestBody": {"required": True, **_json("SecretUpdateParameters")},
+                "responses": {"200": _json("SecretBundle"), "default": _json("KeyVaultError")},
+            },
+        }
+    },
 }
 
 UNCHECKED: tuple[str, ...] = (

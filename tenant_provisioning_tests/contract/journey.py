@@ -66,8 +66,21 @@ async def _provision(ctx: StepContext, templates: Sequence[TemplateReport]) -> N
 
 
 def run_tests(root: Path, folder: str, recording: Path) -> None:
-    """The tests of a folder pass, in a process of their own; what the simulator is asked and answers goes to the recording."""
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"tenant_provisioning_tests/{folder}"]
+    """The tests of a folder pass, in processes of their own; what their simulators are asked and answer goes to the recording.
+
+    The simulators add to one file: each line is written at once.
+    """
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-n",
+        "2",
+        "-p",
+        "no:cacheprovider",
+        f"tenant_provisioning_tests/{folder}",
+    ]
     environment = {**os.environ, "SIMULATOR_RECORD": str(recording)}
     done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=900, check=False)
     if done.returncode:

@@ -15,7 +15,7 @@ from tenant_provisioning.settings import Settings, load_settings
 
 @pytest.fixture
 def settings(tmp_path: Path) -> dict[str, str]:
-    ports = Ports(postgres=5001, simulator=5002, dns=5003, smtp=5004, mail=5005, dagster=5006)
+    ports = Ports(postgres=5001, simulator=5002, dns=5003, mail_smtp=5004, mail=5005, dagster=5006)
     return settings_of_stack(tmp_path, ports, EmbeddedPostgres(tmp_path, port=5001), tmp_path / "catalog")
 
 

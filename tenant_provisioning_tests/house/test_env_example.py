@@ -1,16 +1,20 @@
 import re
+from dataclasses import fields
 from pathlib import Path
 
+from tenant_provisioning.embedded.ports import Ports
 from tenant_provisioning.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-ELSEWHERE = {"DAGSTER_PG_URL"}  # read by dagster.yaml, not by Settings
+# read by dagster.yaml, and by the embedded default before it has settings
+ELSEWHERE = {"DAGSTER_PG_URL", "DATA_DIR", *(f"{port.name.upper()}_PORT" for port in fields(Ports))}
 
 
 def test_env_example_names_every_setting_and_no_other() -> None:
     named = re.findall(r"^(?:# )?([A-Z][A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE)
 
     assert len(named) == len(set(named)), "a setting is listed twice"
+    assert ELSEWHERE <= set(named)
     assert set(named) - ELSEWHERE == {name.upper() for name in Settings.model_fields}
 
 
