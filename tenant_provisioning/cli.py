@@ -1,6 +1,7 @@
 """The commands. Each is thin: what it does is elsewhere; here are its arguments, its words and its exit code.
 
-Exit codes: 0 done, 1 not done and the text says why, 2 wrong usage. Logs and progress go to standard error, results to standard output.
+Exit codes: 0 done, 1 not done and the text says why, 2 wrong usage. Logs and progress go to standard error, results to standard
+output.
 """
 
 import asyncio

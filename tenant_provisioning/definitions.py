@@ -20,7 +20,7 @@ from tenant_provisioning.settings import catalog_path
 
 
 def build_defs(**resource_overrides: Any) -> dg.Definitions:
-    """The whole project, with resources replaced by name. Raises CatalogInvalid when there is no sound catalog to draw assets from."""
+    """The whole project, with resources replaced by name. CatalogInvalid when there is no sound catalog to draw assets from."""
     return dg.Definitions(
         assets=[*assets, *build_reports(load_catalog(catalog_path()))],
         asset_checks=build_checks(),

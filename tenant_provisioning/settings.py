@@ -142,13 +142,13 @@ class Settings(CatalogSettings):
         return tuple((address, int(port)) for address, _, port in pairs)
 
 
-def load_settings(**overrides: object) -> Settings:
+def load_settings() -> Settings:
     """The settings, or SetupError naming each variable that is missing or wrong.
 
     The environment wins over `.env`, which wins over the file of a running embedded stack.
     """
     try:
-        return Settings(_env_file=_files(), **overrides)
+        return Settings(_env_file=_files())
     except ValidationError as mistakes:
         raise SetupError(_explain(mistakes)) from None
 

@@ -27,7 +27,7 @@ CONTENT_TYPES = "[Content_Types].xml"
 MODELS = frozenset({"DataModel", "DataModelSchema"})
 
 
-class PbixInvalid(ProvisioningError):  # noqa: N818  named like the other Invalid errors
+class PbixInvalid(ProvisioningError):
     """This file is not a report package that can be imported; the text says why."""
 
 

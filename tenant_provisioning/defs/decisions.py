@@ -38,8 +38,8 @@ class Situation:
 
 
 def decide(situation: Situation) -> Decision:
-    """LAUNCH a run for an attempt that has none; FAIL what a dead run left behind; CONTINUE what a run of a few assets, started by a
-    person, left incomplete; LEAVE what lives, and what has failed and waits for a person's retry, which is a new attempt.
+    """LAUNCH a run for an attempt that has none; FAIL what a dead run left behind; CONTINUE what a run of a few assets, started by
+    a person, left incomplete; LEAVE what lives, and what has failed and waits for a person's retry, which is a new attempt.
     """
     if RunState.ALIVE in (situation.holder, situation.attempt):
         return Decision.LEAVE

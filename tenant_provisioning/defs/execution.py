@@ -1,4 +1,4 @@
-"""How one step runs inside Dagster: claim the tenant, record the progress, do the work, turn errors into what Dagster should do next."""
+"""How one step runs inside Dagster: claim the tenant, record the progress, do the work, turn errors into what Dagster does next."""
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable

@@ -80,7 +80,7 @@ async def acting(db: Database, actor: str, reason: str = "") -> AsyncIterator[Co
 
 @asynccontextmanager
 async def listening(url: str, channel: str) -> AsyncIterator[Callable[[float], Awaitable[bool]]]:
-    """A function that waits so many seconds at most and tells whether something was notified on the channel since it was asked last.
+    """A function that waits so many seconds at most and tells whether the channel was notified since it was asked last.
 
     Through a transaction pooler nothing is ever heard: whoever waits must look by itself as well.
     """

@@ -16,7 +16,6 @@ from tenant_provisioning.store.catalog import read_providers
 from tenant_provisioning.store.database import Connection, Database, acting
 from tenant_provisioning.store.organizations import organization_of
 
-
 WORK = "work"  # the channel on which the database tells that there is a new request or another attempt at one
 
 

@@ -51,3 +51,21 @@ async def test_what_is_secret_by_its_name_is_masked(recording: tuple[httpx.Async
     assert recorded["request"]["form"] == {**form, "client_secret": "(masked)"}
     assert recorded["response"]["json"]["access_token"] == "(masked)"
     assert answer.json()["access_token"] not in file.read_text()
+
+
+async def test_links_that_sign_somebody_in_are_masked(recording: tuple[httpx.AsyncClient, Path]) -> None:
+    client, file = recording
+    key = "simulated-service-role-key"
+    invited = {"type": "invite", "email": "ada@acme.example"}
+
+    answer = await client.post(
+        "/auth/v1/admin/generate_link", json=invited, headers={"apikey": key, "Authorization": f"Bearer {key}"}
+    )
+    link = answer.json()
+    await client.post(
+        "/auth/v1/verify", json={"type": "invite", "token_hash": link["hashed_token"]}, headers={"apikey": key}
+    )
+
+    recorded = file.read_text()
+    assert answer.status_code == 200
+    assert not [secret for secret in (link["hashed_token"], link["email_otp"], key) if secret in recorded]

@@ -104,3 +104,10 @@ def test_a_connection_finds_a_sql_database_by_its_name(fabric: Any, part: Any, c
     assert fabric.call("POST", "/connections", other).status_code == 201
     missing = connection_body(shown["serverFqdn"], "nowhere", "c")
     assert fabric.call("POST", "/connections", missing).status_code == 400
+
+
+@pytest.mark.parametrize(("path", "shown"), [("items", False), ("lakehouses", True)])
+def test_only_the_kinds_own_create_shows_properties(fabric: Any, path: str, shown: bool) -> None:
+    body = {"displayName": "lh"} | ({"type": "Lakehouse"} if path == "items" else {})
+    made = fabric.call("POST", f"/workspaces/{fabric.workspace()}/{path}", body)
+    assert (made.status_code, "properties" in made.json()) == (201, shown)
