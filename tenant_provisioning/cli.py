@@ -361,14 +361,21 @@ def up(latency: str, scale: float) -> None:
 
 @main.command()
 @_stack_options
+@click.option(
+    "--until",
+    type=click.Choice(["pending_qa", "live", "rolled_back"]),
+    default="pending_qa",
+    show_default=True,
+    help="How far to go: to QA, through approval to its users, or there and back again.",
+)
 @click.option("--exit", "exit_after", is_flag=True, help="Stop everything afterwards.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output at the end.")
 @explained
-def demo(latency: str, scale: float, exit_after: bool, as_json: bool) -> None:
+def demo(latency: str, scale: float, until: str, exit_after: bool, as_json: bool) -> None:
     """Start everything, onboard "Acme Training", show its progress, print the QA board. Exit code 0 only when it got there.
 
     Run again, it finds Acme where it was left: what is done is not done twice.
     """
     from tenant_provisioning.demo import run_demo
 
-    sys.exit(0 if run_demo(latency=latency, scale=scale, exit_after=exit_after, as_json=as_json) else 1)
+    sys.exit(0 if run_demo(latency=latency, scale=scale, exit_after=exit_after, as_json=as_json, until=until) else 1)

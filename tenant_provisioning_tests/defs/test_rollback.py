@@ -62,9 +62,8 @@ def test_without_attempts_left_it_waits_for_a_person() -> None:
 
 @pytest.fixture
 def instance() -> Iterator[dg.DagsterInstance]:
-    """A Dagster of the test's own, with a queue of runs that nobody takes from."""
-    queue = {"run_coordinator": {"module": "dagster", "class": "QueuedRunCoordinator"}}
-    with dg.instance_for_test(overrides=queue) as instance:
+    """A Dagster of the test's own, whose runs nobody carries out."""
+    with dg.instance_for_test() as instance:
         yield instance
 
 
@@ -95,6 +94,23 @@ def add_run(
     """A run in Dagster's books, as the daemon makes one of a sensor's request."""
     tags = {"dagster/run_key": str(request.run_key), "dagster/partition": tenant}
     return instance.create_run_for_job(rollback_tenant, status=status, tags=tags).run_id
+
+
+def start_provisioning(instance: dg.DagsterInstance, tenant: str) -> dg.DagsterRun:
+    """A run that makes things for a tenant, at work in Dagster's books."""
+
+    @dg.job(name="provision_tenant")
+    def provision_tenant() -> None: ...
+
+    return instance.create_run_for_job(
+        provision_tenant, status=dg.DagsterRunStatus.STARTED, tags={"dagster/partition": tenant}
+    )
+
+
+def status_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> dg.DagsterRunStatus:
+    known = instance.get_run_by_id(run.run_id)
+    assert known is not None
+    return known.status
 
 
 @pytest.fixture
@@ -238,15 +254,16 @@ async def test_a_rollback_that_is_asked_for_twice_gets_one_run(
 async def test_a_run_at_work_is_told_to_stop_and_only_then_the_way_back_begins(
     acme: Organization, instance: dg.DagsterInstance, platform_db: Database, tick: Any
 ) -> None:
-    noise = dg.job(name="provision_tenant")(lambda: None)
-    at_work = instance.create_run_for_job(noise, status=dg.DagsterRunStatus.QUEUED, tags={"dagster/partition": "acme"})
+    at_work = start_provisioning(instance, "acme")
     await organizations.claim(platform_db, acme.id, at_work.run_id, actor="run")
     await progress.start_step(platform_db, acme.id, "fabric_workspace", run_id=at_work.run_id)
     await wish(platform_db, acme)
     assert (await organizations.get_organization(platform_db, acme.id)).status is Status.PROVISIONING
 
-    assert await tick() == []
-    assert instance.get_run_by_id(at_work.run_id).status is dg.DagsterRunStatus.CANCELED
+    assert [await tick() for _ in range(2)] == [[], []]
+    assert status_of(instance, at_work) is dg.DagsterRunStatus.CANCELING
+    assert (await organizations.get_organization(platform_db, acme.id)).status is Status.PROVISIONING
+    instance.report_run_canceled(at_work)
     requests = await tick()
 
     assert [request.partition_key for request in requests] == ["acme"]
@@ -261,10 +278,9 @@ async def test_a_run_at_work_is_told_to_stop_and_only_then_the_way_back_begins(
 async def test_a_run_of_another_tenant_is_left_alone(
     acme: Organization, instance: dg.DagsterInstance, platform_db: Database, tick: Any
 ) -> None:
-    noise = dg.job(name="provision_tenant")(lambda: None)
-    other = instance.create_run_for_job(noise, status=dg.DagsterRunStatus.QUEUED, tags={"dagster/partition": "beta"})
+    other = start_provisioning(instance, "beta")
     await wish(platform_db, acme)
 
     assert len(await tick()) == 1
 
-    assert instance.get_run_by_id(other.run_id).status is dg.DagsterRunStatus.QUEUED
+    assert status_of(instance, other) is dg.DagsterRunStatus.STARTED

@@ -38,6 +38,8 @@ TENANTS = 2
 MOST_BYTES = 500_000  # 500 MB for 1,000 tenants
 LEAST_REQUESTS_A_SECOND = 200  # thousands on a core of its own; here client and simulator share one interpreter
 SSO_KEY = f"sso-key {GODADDY_KEY}:{GODADDY_SECRET}"
+MANY_HOSTS = 20_000
+RECORDS = f"/v1/domains/{DOMAIN}/records/CNAME"
 TEMPLATE = f"/v1/workspaces/{TEMPLATE_WORKSPACE_ID}"
 
 
@@ -131,7 +133,7 @@ class Onboarding:
         vercel = {"Authorization": f"Bearer {VERCEL_TOKEN}"}
         self._call("POST", f"/v10/projects/{VERCEL_PROJECT}/domains", {"name": host}, vercel)
         record = [{"data": "cname.vercel-dns-0.com", "ttl": 600}]
-        self._call("PUT", f"/v1/domains/{DOMAIN}/records/CNAME/{slug}", record, {"Authorization": SSO_KEY})
+        self._call("PUT", f"{RECORDS}/{slug}", record, {"Authorization": SSO_KEY})
 
     def _made(self, path: str, body: Any) -> str:
         answer = self.http.post(path, json=body, headers=self.bearer).raise_for_status()
@@ -185,20 +187,26 @@ async def requests_a_second(port: int, tls: ssl.SSLContext, requests: list[bytes
     return len(requests) / seconds
 
 
+def put_host(name: str) -> bytes:
+    """The request that makes a tenant's record."""
+    body = b'[{"data":"cname.vercel-dns-0.com","ttl":600}]'
+    head = f"PUT {RECORDS}/{name} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {SSO_KEY}\r\n"
+    return f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+
+
 async def test_requests_are_answered_by_the_hundred_a_second_however_many_tenants_there_are(
-    simulator: Any, tls: ssl.SSLContext
+    simulator: Any, tls: ssl.SSLContext, http: httpx.Client
 ) -> None:
     port = int(simulator.url.rpartition(":")[2])
-    body = b'[{"data":"cname.vercel-dns-0.com","ttl":600}]'
-    head = f"Host: localhost\r\nAuthorization: {SSO_KEY}\r\nContent-Type: application/json\r\n"
 
-    def put(name: str) -> bytes:
-        path = f"/v1/domains/{DOMAIN}/records/CNAME/{name}"
-        return f"PUT {path} HTTP/1.1\r\n{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+    async def fastest(mark: str) -> float:
+        rounds = [[put_host(f"{mark}{number}-{n}") for n in range(100)] for number in range(5)]
+        return max([await requests_a_second(port, tls, requests) for requests in rounds])  # others use the machine too
 
-    fastest = 0.0
-    for attempt in range(5):  # other work on the machine may slow one of them
-        speed = await requests_a_second(port, tls, [put(f"t{attempt}-{number}") for number in range(200)])
-        fastest = max(fastest, speed)
+    with_few = await fastest("few")
+    many = [{"name": f"t{number}", "data": "cname.vercel-dns-0.com"} for number in range(MANY_HOSTS)]
+    http.put(RECORDS, json=many, headers={"Authorization": SSO_KEY}).raise_for_status()
+    with_many = await fastest("many")
 
-    assert fastest > LEAST_REQUESTS_A_SECOND
+    assert with_few > LEAST_REQUESTS_A_SECOND
+    assert with_many > with_few / 3
