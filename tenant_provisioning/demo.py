@@ -7,9 +7,11 @@ import json
 import time
 from typing import Any
 
+import httpx
 from rich.console import Console
 
 from tenant_provisioning import proof, review, watch
+from tenant_provisioning.catalog.manifest import load_catalog
 from tenant_provisioning.embedded.stack import Stack, start_stack
 from tenant_provisioning.embedded.supervisor import Event
 from tenant_provisioning.model.lifecycle import DeploymentStatus
@@ -18,7 +20,7 @@ from tenant_provisioning.settings import Settings, data_dir, load_settings
 from tenant_provisioning.store import organizations, progress
 from tenant_provisioning.store.database import open_database
 from tenant_provisioning.store.requests import submit
-from tenant_provisioning.terminal import qa_board, review_board
+from tenant_provisioning.terminal import TenantView, qa_board, review_board
 
 ACME = {
     "name": "Acme Training",
@@ -62,7 +64,7 @@ async def _act(console: Console, settings: Settings, stack: Stack, until: str) -
     """What `demo --json` prints, after everything up to `until` has been done and shown."""
     told = await _onboard_and_follow(console, settings)
     if until == "live" and told["status"] == DeploymentStatus.PENDING_QA:
-        told |= await _go_live(console, settings)
+        told |= await _go_live(console, settings, stack)
     elif until == "rolled_back" and told["status"] in GOALS["pending_qa"]:
         told |= await _roll_back(console, settings)
     if until != "pending_qa":
@@ -76,21 +78,27 @@ async def _act(console: Console, settings: Settings, stack: Stack, until: str) -
     return told
 
 
-async def _go_live(console: Console, settings: Settings) -> dict[str, Any]:
+async def _go_live(console: Console, settings: Settings, stack: Stack) -> dict[str, Any]:
     """What has changed in the JSON object, after the demo's operator has ticked the checklist and approved."""
     began, operator = time.monotonic(), f"{getpass.getuser()} (demo)"
+    before = await _view(settings)
     for item in MANUAL_ITEMS:
         await review.tick(settings, TENANT, item, done=True, by=operator, note="ticked by the demo")
     console.print()
     console.print(await review.approve(settings, TENANT, by=operator, note="approved by the demo"), soft_wrap=True)
     await review.wait_for_go_live(settings, TENANT, seconds=300)
     seconds = round(time.monotonic() - began, 1)
-    now = await watch.follow(settings, TENANT)
+    now = await watch.follow(settings, TENANT, since=before)
     async with open_database(settings.database_url.get_secret_value()) as db:
         found = await review.review(db, now.organization, settings)
         told = await watch.as_object(db, now, settings)
     console.print()
     console.print(review_board(found))
+    async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
+        arrived = (await client.get(f"{stack.mail_url}/api/mails")).raise_for_status().json()
+    for mail in arrived:
+        line = f"In the mailbox of {mail['recipients']}: {mail['subject']}"
+        console.print(line, style="dim", markup=False, highlight=False, soft_wrap=True)
     return {**told, "go_live_seconds": seconds}
 
 
@@ -98,10 +106,16 @@ async def _roll_back(console: Console, settings: Settings) -> dict[str, Any]:
     """What has changed in the JSON object, after Acme Training has been taken away again."""
     console.print()
     actor, name = getpass.getuser(), str(ACME["name"])
+    before = await _view(settings)
     console.print(await watch.request_rollback(settings, TENANT, actor=actor, confirmed=name), soft_wrap=True)
-    now = await watch.follow(settings, TENANT)
+    now = await watch.follow(settings, TENANT, since=before)
     async with open_database(settings.database_url.get_secret_value()) as db:
         return await watch.as_object(db, now, settings)
+
+
+async def _view(settings: Settings) -> TenantView:
+    async with open_database(settings.database_url.get_secret_value()) as db:
+        return await watch.view(db, TENANT, load_catalog(settings.catalog_path).reports)
 
 
 async def _onboard_and_follow(console: Console, settings: Settings) -> dict[str, Any]:

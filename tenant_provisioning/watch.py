@@ -56,11 +56,14 @@ def _is_at_rest(organization: Organization) -> bool:
     return organization.status not in UNDERWAY and organization.claimed_by_run is None
 
 
-async def follow(settings: Settings, tenant: str) -> TenantView:
-    """The tenant's last view, after its progress has been shown on standard error: live in a terminal, line by line elsewhere."""
+async def follow(settings: Settings, tenant: str, *, since: TenantView | None = None) -> TenantView:
+    """The tenant's last view, after its progress has been shown on standard error: live in a terminal, line by line elsewhere.
+
+    What `since` tells already is not told again.
+    """
     console = Console(stderr=True)
     templates = load_catalog(settings.catalog_path).reports
-    last: TenantView | None = None
+    last = since
     async with open_database(settings.database_url.get_secret_value()) as db:
         if not console.is_terminal:
             async for now in views(db, tenant, templates):

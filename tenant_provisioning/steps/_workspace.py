@@ -4,11 +4,15 @@ because only that takes our mark and the capacity in the same call."""
 from dataclasses import replace
 
 from tenant_provisioning.model.artifact import Artifact, ArtifactKind
-from tenant_provisioning.model.errors import OwnershipConflict, VendorRejected
+from tenant_provisioning.model.errors import OwnershipConflict, VendorError, VendorRejected
 from tenant_provisioning.model.qa import Verdict, judged
+from tenant_provisioning.steps._names import once_free
 from tenant_provisioning.steps.context import StepContext, StepResult
 from tenant_provisioning.steps.ownership import Found, ensure_artifact, require_artifact
+from tenant_provisioning.store import artifacts
 from tenant_provisioning.vendors.fabric_records import Workspace
+
+NAME_TAKEN = ("WorkspaceNameAlreadyExists", "WorkspaceNameIsReserved")
 
 
 async def ensure_workspace(ctx: StepContext, kind: ArtifactKind, name: str) -> Artifact:
@@ -26,9 +30,7 @@ async def ensure_workspace(ctx: StepContext, kind: ArtifactKind, name: str) -> A
 
     async def create(row: Artifact) -> Found:
         try:
-            workspace = await fabric.create_workspace(
-                name, capacity_id=str(ctx.settings.fabric_capacity_id), description=ctx.mark
-            )
+            workspace = await _make_workspace(ctx, kind, name)
         except VendorRejected as refusal:
             if refusal.code != "WorkspaceNameAlreadyExists":
                 raise
@@ -48,6 +50,22 @@ async def ensure_workspace(ctx: StepContext, kind: ArtifactKind, name: str) -> A
     artifact = await ensure_artifact(ctx, kind, thing=f"the workspace “{name}”", find=find, create=create)
     await fabric.wait_for_capacity(str(artifact.vendor_id), deadline=ctx.settings.operation_deadline)
     return artifact
+
+
+async def _make_workspace(ctx: StepContext, kind: ArtifactKind, name: str) -> Workspace:
+    """A new workspace, once its name is free of one that was rolled back: that it is free at once is not documented."""
+
+    async def make() -> Workspace:
+        return await ctx.vendors.fabric.create_workspace(
+            name, capacity_id=str(ctx.settings.fabric_capacity_id), description=ctx.mark
+        )
+
+    async def is_kept(refusal: VendorError) -> bool:
+        if refusal.code not in NAME_TAKEN or not await artifacts.was_removed(ctx.db, kind, name):
+            return False
+        return await ctx.vendors.powerbi.find_group(name) is None
+
+    return await once_free(ctx, kind, name, make, is_kept)
 
 
 def workspace_result(ctx: StepContext, artifact: Artifact, link: str) -> StepResult:

@@ -5,6 +5,7 @@ from tenant_provisioning.model.errors import SetupError
 from tenant_provisioning.model.naming import lakehouse_name
 from tenant_provisioning.model.qa import Verdict, judged
 from tenant_provisioning.steps._item import find_item, remember_operation, remove_item
+from tenant_provisioning.steps._names import once_free
 from tenant_provisioning.steps.context import StepContext, StepResult
 from tenant_provisioning.steps.ownership import Found, ensure_artifact, require_artifact
 from tenant_provisioning.store import artifacts, organizations
@@ -23,10 +24,13 @@ async def ensure(ctx: StepContext) -> StepResult:
         return await find_item(ctx, row, workspace_id, "Lakehouse", name)
 
     async def create(row: Artifact) -> Found:
-        lakehouse = await fabric.create_lakehouse(
-            workspace_id, name, description=ctx.mark, deadline=deadline, on_operation=remember_operation(ctx, row)
-        )
-        return Found(lakehouse.id, ours=True)
+        async def make() -> Found:
+            lakehouse = await fabric.create_lakehouse(
+                workspace_id, name, description=ctx.mark, deadline=deadline, on_operation=remember_operation(ctx, row)
+            )
+            return Found(lakehouse.id, ours=True)
+
+        return await once_free(ctx, "fabric_data_store", name, make)
 
     row = await ensure_artifact(ctx, KIND, thing=f"the lakehouse “{name}”", find=find, create=create)
     endpoint = await fabric.wait_for_sql_endpoint(workspace_id, str(row.vendor_id), deadline=deadline)

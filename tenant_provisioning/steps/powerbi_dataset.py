@@ -8,6 +8,7 @@ from tenant_provisioning.model.errors import SetupError, VendorRejected
 from tenant_provisioning.model.naming import connection_name, dataset_name
 from tenant_provisioning.model.qa import Verdict, judged
 from tenant_provisioning.steps._item import find_item, remember_operation, remove_item
+from tenant_provisioning.steps._names import once_free
 from tenant_provisioning.steps._together import together
 from tenant_provisioning.steps.context import StepContext, StepResult
 from tenant_provisioning.steps.ownership import Found, ensure_artifact, require_artifact
@@ -55,15 +56,19 @@ async def _ensure_model(ctx: StepContext, workspace_id: str, source: SqlEndpoint
             str(ctx.settings.template_dataset_id),
             deadline=ctx.settings.operation_deadline,
         )
-        item = await fabric.create_semantic_model(
-            workspace_id,
-            name,
-            pointed_at(template, source),
-            description=ctx.mark,
-            deadline=ctx.settings.operation_deadline,
-            on_operation=remember_operation(ctx, row),
-        )
-        return Found(item.id, ours=True)
+
+        async def make() -> Found:
+            item = await fabric.create_semantic_model(
+                workspace_id,
+                name,
+                pointed_at(template, source),
+                description=ctx.mark,
+                deadline=ctx.settings.operation_deadline,
+                on_operation=remember_operation(ctx, row),
+            )
+            return Found(item.id, ours=True)
+
+        return await once_free(ctx, "powerbi_dataset", name, make)
 
     return await ensure_artifact(ctx, KIND, thing=f"the dataset “{name}”", find=find, create=create)
 

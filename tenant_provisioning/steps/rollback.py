@@ -4,13 +4,15 @@ How one thing is removed is its own module's `remove`; which were created and wh
 stages is `model.plan`'s.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 
 from tenant_provisioning.model.artifact import ArtifactKind
 from tenant_provisioning.steps import super_users
 from tenant_provisioning.steps.context import StepContext, StepResult
 from tenant_provisioning.steps.removal import remove_created
-from tenant_provisioning.store import artifacts, rollbacks
+from tenant_provisioning.store import artifacts, progress, rollbacks
 
 K = ArtifactKind
 Stage = Callable[[StepContext], Awaitable[StepResult]]
@@ -20,7 +22,21 @@ async def close_sign_in(ctx: StepContext) -> StepResult:
     """Nobody of the organization can sign in or renew a session any more: the door is closed before anything behind it goes."""
     people = [row for row in await artifacts.list_artifacts(ctx.db, ctx.organization.id) if row.kind is K.SUPER_USER]
     closed = [await super_users.shut_out(ctx, person) for person in people if person.created]
+    await _let_calls_end(ctx)
     return StepResult(facts={"super_users": sum(closed)})
+
+
+async def _let_calls_end(ctx: StepContext) -> None:
+    """Wait until a call that was cut short has had its time: a thing that came into being after we looked for it would stay."""
+    rows = await artifacts.list_artifacts(ctx.db, ctx.organization.id)
+    begun = [row.updated_at for row in rows if row.created and row.vendor_id is None and row.updated_at is not None]
+    if not begun:
+        return
+    left = ctx.settings.step_retry_wait - (datetime.now(UTC) - max(begun)).total_seconds()
+    if left > 0:
+        told = "waiting for a call that was cut short and may still have its effect"
+        await progress.note_step(ctx.db, ctx.organization.id, "rollback/sign_in", told)
+        await asyncio.sleep(left)
 
 
 async def forget_organization(ctx: StepContext) -> StepResult:

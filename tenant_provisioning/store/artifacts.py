@@ -100,6 +100,19 @@ async def record_removed(db: Database, artifact_id: UUID) -> None:
         await connection.execute("update provisioned_artifacts set state = 'removed' where id = %s", (artifact_id,))
 
 
+async def was_removed(db: Database, kind: ArtifactKind, name: str) -> bool:
+    """True when a thing of this kind and name, of whatever organization, was ours and has been removed."""
+    async with db.connection() as connection:
+        rows = await connection.execute(
+            """select exists (
+                 select from provisioned_artifacts where kind = %s and state = 'removed' and details ->> 'name' = %s
+               ) as found""",
+            (kind, name),
+        )
+        row = await rows.fetchone()
+    return row is not None and bool(row["found"])
+
+
 async def list_artifacts(db: Database, organization_id: UUID, *, include_removed: bool = False) -> list[Artifact]:
     """The organization's artifacts that are not removed, or all, newest intent first: rollback's order."""
     async with db.connection() as connection:

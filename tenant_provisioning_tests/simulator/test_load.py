@@ -172,16 +172,16 @@ def test_a_thousand_tenants_fit_into_500_megabytes(onboarding: Onboarding) -> No
 
 
 async def requests_a_second(port: int, tls: ssl.SSLContext, requests: list[bytes]) -> float:
-    """How fast the requests are answered with 200, one after the other, over one connection."""
+    """Requests answered with 200 in a second of the processor, ours included; others may use the machine meanwhile."""
     reader, writer = await asyncio.open_connection("localhost", port, ssl=tls)
-    began = time.perf_counter()
+    began = time.process_time()
     for request in requests:
         writer.write(request)
         head = (await reader.readuntil(b"\r\n\r\n")).lower()
         assert head.startswith(b"http/1.1 200")
         length = head.partition(b"content-length:")[2].partition(b"\r\n")[0]
         await reader.readexactly(int(length or 0))
-    seconds = time.perf_counter() - began
+    seconds = time.process_time() - began
     writer.close()
     await writer.wait_closed()
     return len(requests) / seconds
@@ -200,13 +200,15 @@ async def test_requests_are_answered_by_the_hundred_a_second_however_many_tenant
     port = int(simulator.url.rpartition(":")[2])
 
     async def fastest(mark: str) -> float:
-        rounds = [[put_host(f"{mark}{number}-{n}") for n in range(100)] for number in range(5)]
-        return max([await requests_a_second(port, tls, requests) for requests in rounds])  # others use the machine too
+        rounds = [[put_host(f"{mark}{number}-{n}") for n in range(100)] for number in range(6)]
+        return max([await requests_a_second(port, tls, requests) for requests in rounds])
 
     with_few = await fastest("few")
     many = [{"name": f"t{number}", "data": "cname.vercel-dns-0.com"} for number in range(MANY_HOSTS)]
-    http.put(RECORDS, json=many, headers={"Authorization": SSO_KEY}).raise_for_status()
+    (
+        await asyncio.to_thread(http.put, RECORDS, json=many, headers={"Authorization": SSO_KEY}, timeout=60)
+    ).raise_for_status()
     with_many = await fastest("many")
 
     assert with_few > LEAST_REQUESTS_A_SECOND
-    assert with_many > with_few / 3
+    assert with_many > with_few / 2

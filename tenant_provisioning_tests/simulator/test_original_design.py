@@ -380,9 +380,7 @@ def test_row_17_an_import_whose_id_was_not_read_is_never_found(powerbi: PowerBI)
     assert (refused.status_code, code(refused)) == (404, "ImportNotFoundError")
 
 
-def test_row_18_an_import_may_never_end_or_end_without_a_report(
-    powerbi: PowerBI, pbix: bytes, simulator: Any
-) -> None:
+def test_row_18_an_import_may_never_end_or_end_without_a_report(powerbi: PowerBI, pbix: bytes, simulator: Any) -> None:
     group = powerbi.group()
     simulator.add_fault("powerbi", "import_stuck", operation="import", match={"name": "Stuck"})
 

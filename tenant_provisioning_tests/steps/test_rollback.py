@@ -1,5 +1,6 @@
 """A tenant rolled back at every stage of its making: the vendors are as they were before it, and its name is free."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -8,8 +9,9 @@ import pytest
 
 from tenant_provisioning.model.artifact import ArtifactKind
 from tenant_provisioning.model.catalog import ReportStrategy, TemplateReport
-from tenant_provisioning.model.errors import LifecycleError, VendorUnavailable
+from tenant_provisioning.model.errors import LifecycleError, OwnershipConflict, VendorUnavailable
 from tenant_provisioning.model.lifecycle import DeploymentStatus as Status
+from tenant_provisioning.model.naming import fabric_workspace_name
 from tenant_provisioning.steps import (
     dns_record,
     fabric_data_store,
@@ -23,7 +25,17 @@ from tenant_provisioning.steps import (
 from tenant_provisioning.steps.context import StepContext
 from tenant_provisioning.steps.reports import ensure_reports
 from tenant_provisioning.steps.rollback import STAGES
-from tenant_provisioning.store import artifacts, audit, organizations, outbox, reports, requests, rollbacks, users
+from tenant_provisioning.store import (
+    artifacts,
+    audit,
+    organizations,
+    outbox,
+    progress,
+    reports,
+    requests,
+    rollbacks,
+    users,
+)
 
 Vendors = Callable[[], Any]
 OpenContext = Callable[..., AbstractAsyncContextManager[StepContext]]
@@ -166,7 +178,7 @@ async def test_what_is_gone_already_is_no_obstacle(ctx: StepContext, world: Any,
 
 
 async def test_a_thing_lost_by_the_ledger_in_a_crash_is_found_and_removed(
-    ctx: StepContext, vendors: Vendors, making: Any
+    ctx: StepContext, vendors: Vendors, making: Any, open_ctx: OpenContext
 ) -> None:
     before = vendors()
     await make(ctx, making)
@@ -177,7 +189,27 @@ async def test_a_thing_lost_by_the_ledger_in_a_crash_is_found_and_removed(
             (ctx.organization.id,),
         )
 
-    await roll_back(ctx)
+    async with open_ctx(ctx.organization.subdomain, step_retry_wait=0) as again:
+        await roll_back(again)
+
+    assert vendors() == before
+
+
+async def test_a_thing_that_comes_into_being_after_its_call_was_cut_short_is_removed_too(
+    ctx: StepContext, vendors: Vendors, making: Any, open_ctx: OpenContext
+) -> None:
+    before = vendors()
+    await make(ctx, making, until="dns_record")
+    await artifacts.intend(ctx.db, ctx.organization.id, ArtifactKind.FABRIC_WORKSPACE)
+
+    async def late() -> None:
+        await asyncio.sleep(0.3)
+        name = fabric_workspace_name(ctx.organization.name, ctx.organization.subdomain)
+        capacity = str(ctx.settings.fabric_capacity_id)
+        await ctx.vendors.fabric.create_workspace(name, capacity_id=capacity, description=ctx.mark)
+
+    async with open_ctx(ctx.organization.subdomain, step_retry_wait=1) as again:
+        await asyncio.gather(late(), roll_back(again))
 
     assert vendors() == before
 
@@ -271,6 +303,85 @@ async def test_an_organization_is_not_forgotten_while_something_of_it_is_there(c
 
     with pytest.raises(LifecycleError, match="still there is hosting_domain"):
         await STAGES["rollback/organization_record"](ctx)
+
+
+async def waits_shown(ctx: StepContext, step: str) -> str:
+    """What the running step tells people it waits for."""
+    for _ in range(200):
+        await asyncio.sleep(0.02)
+        for one in await progress.list_steps(ctx.db, ctx.organization.id):
+            if one.step == step and one.reason:
+                return one.reason
+    return ""
+
+
+async def test_the_name_of_a_removed_workspace_that_the_vendor_still_keeps_is_waited_for_and_the_wait_is_shown(
+    ctx: StepContext, making: Any, onboard: Any, open_ctx: OpenContext, world: Any
+) -> None:
+    await make(ctx, making, until="fabric_workspace")
+    await roll_back(ctx)
+    again = await onboard(ctx.organization.subdomain)
+    name = f"{again.name} ({again.subdomain}) data"
+    kept = {"status": 409, "code": "WorkspaceNameAlreadyExists", "message": "Only unused workspace names are allowed."}
+    fault = world.fault("fabric.create_workspace", "error_before", times="forever", **kept)
+
+    async with open_ctx(again.subdomain, "run-2", step_retry_wait=0.05) as second:
+        await progress.start_step(second.db, again.id, "fabric_workspace", run_id="run-2")
+        waiting = asyncio.create_task(fabric_workspace.ensure(second))
+        shown = await waits_shown(second, "fabric_workspace")
+        assert world.fault_struck(fault) >= 1
+        world.clear_faults()
+        done = await waiting
+
+        assert shown == f"waiting for the name “{name}”, which Fabric still keeps for what was removed"
+        assert done.facts["name"] == name
+        assert await waits_shown_now(second, "fabric_workspace") == ""
+
+
+async def waits_shown_now(ctx: StepContext, step: str) -> str:
+    (shown,) = [one.reason for one in await progress.list_steps(ctx.db, ctx.organization.id) if one.step == step]
+    return shown
+
+
+async def test_a_name_that_was_never_ours_is_not_waited_for(ctx: StepContext, world: Any) -> None:
+    kept = {"status": 409, "code": "WorkspaceNameAlreadyExists", "message": "Only unused workspace names are allowed."}
+    world.fault("fabric.create_workspace", "error_before", times="forever", **kept)
+
+    with pytest.raises(OwnershipConflict):
+        await fabric_workspace.ensure(ctx)
+
+
+async def test_a_wait_for_a_name_ends_at_its_deadline_and_can_be_taken_up_again(
+    ctx: StepContext, making: Any, onboard: Any, open_ctx: OpenContext, world: Any
+) -> None:
+    await make(ctx, making, until="fabric_workspace")
+    await roll_back(ctx)
+    again = await onboard(ctx.organization.subdomain)
+    kept = {"status": 400, "code": "WorkspaceNameIsReserved", "message": "The requested workspace name is reserved."}
+    world.fault("fabric.create_workspace", "error_before", times="forever", **kept)
+
+    async with open_ctx(again.subdomain, "run-2", step_retry_wait=0.05, operation_deadline=0.2) as second:
+        with pytest.raises(VendorUnavailable, match="is still kept for something that was removed: try again later"):
+            await fabric_workspace.ensure(second)
+        world.clear_faults()
+        await fabric_workspace.ensure(second)
+
+
+async def test_the_name_of_a_removed_item_is_waited_for(
+    ctx: StepContext, making: Any, open_ctx: OpenContext, world: Any
+) -> None:
+    await make(ctx, making, until="fabric_workspace")
+    kept = {
+        "status": 409,
+        "code": "ItemDisplayNameNotAvailableYet",
+        "message": "It is expected to become available soon.",
+    }
+    fault = world.fault("fabric.create_lakehouse", "error_before", times=2, **kept)
+
+    async with open_ctx(ctx.organization.subdomain, "run-2", step_retry_wait=0) as again:
+        await fabric_data_store.ensure(again)
+
+    assert world.fault_struck(fault) == 2
 
 
 async def test_work_that_the_sensors_see_knows_the_new_organization_and_not_the_old_one_of_its_name(

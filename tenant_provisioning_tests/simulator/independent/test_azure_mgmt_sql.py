@@ -10,9 +10,7 @@ from azure.mgmt.sql import SqlManagementClient
 
 GROUP, SERVER, TEMPLATE = "training-platform", "training-platform-sql", "template"
 SUBSCRIPTION = "88888888-8888-4888-8888-888888888888"
-TEMPLATE_ID = (
-    f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}/providers/Microsoft.Sql/servers/{SERVER}/databases/{TEMPLATE}"
-)
+TEMPLATE_ID = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}/providers/Microsoft.Sql/servers/{SERVER}/databases/{TEMPLATE}"
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from typing import Any
 
 import dns.message
 import dns.query
+import dns.rcode
 import lexicon._private.providers.godaddy as lexicon_godaddy
 import pytest
 import tldextract
@@ -76,6 +77,18 @@ def test_creating_the_same_record_again_changes_nothing(zone: Any, requests_seen
 
 def test_a_record_that_is_not_there_is_an_empty_list_and_no_error(zone: Any) -> None:
     assert zone.list_records("CNAME", "nobody") == []
+
+
+def test_a_name_exists_as_long_as_there_is_anything_below_it(zone: Any, simulator: Any) -> None:
+    def answered(name: str) -> str:
+        question = dns.message.make_query(f"{name}.{DOMAIN}", "A")
+        return dns.rcode.to_text(dns.query.udp(question, "127.0.0.1", port=simulator.dns_port, timeout=5).rcode())
+
+    zone.create_record("TXT", "www.acme", "deep")
+    with_it = answered("acme")
+    zone.delete_record(rtype="TXT", name="www.acme")
+
+    assert (with_it, answered("acme")) == ("NOERROR", "NXDOMAIN")
 
 
 def test_two_records_of_one_name_and_type_stand_together(zone: Any, resolve: Any) -> None:

@@ -1,8 +1,9 @@
 """fabric-cicd publishes a small repository of items into a simulated workspace, again, and takes back what is orphaned."""
 
+import base64
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,7 @@ def target(
     repository: Path,
     workspace_id: str,
     monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Callable[..., FabricWorkspace]]:
+) -> Callable[..., FabricWorkspace]:
     """Makes fabric-cicd's view of repository and workspace, as each of its runs does."""
     for constant in ("DEFAULT_API_ROOT_URL", "FABRIC_API_ROOT_URL"):
         monkeypatch.setattr(fabric_cicd.constants, constant, simulator.url)
@@ -111,7 +112,7 @@ def target(
         what = {"workspace_id": workspace_id, "item_type_in_scope": KINDS, **more}
         return FabricWorkspace(repository_directory=str(repository), token_credential=credential, **what)
 
-    yield make
+    return make
 
 
 @pytest.fixture
@@ -166,6 +167,20 @@ def test_a_published_report_shows_the_published_model(
 
     report = signed_in("powerbi").get(f"/v1.0/myorg/groups/{workspace_id}/reports/{items()['Progress.Report']}").json()
     assert report["datasetId"] == items()["Training.SemanticModel"]
+
+
+def test_a_published_notebook_names_the_published_lakehouse(
+    target: Any, items: Any, fabric: Any, workspace_id: str
+) -> None:
+    publish_all_items(target())
+
+    path = f"/v1/workspaces/{workspace_id}/notebooks/{items()['Load.Notebook']}/getDefinition"
+    answer = fabric.post(path)
+    if answer.status_code == 202:
+        answer = fabric.get(f"/v1/operations/{answer.headers['x-ms-operation-id']}/result")
+    parts = {part["path"]: base64.b64decode(part["payload"]).decode() for part in answer.json()["definition"]["parts"]}
+    assert items()["acme_lakehouse.Lakehouse"] in parts["notebook-content.py"]
+    assert workspace_id in parts["notebook-content.py"]
 
 
 def test_a_changed_definition_is_published_into_the_same_item(

@@ -145,9 +145,7 @@ def test_a_registered_certificate_gets_a_token(
     assert claims(answer)["appid"] == CLIENT_ID
 
 
-def test_a_certificate_that_is_not_registered_is_refused(
-    application: Application, certificate: dict[str, str]
-) -> None:
+def test_a_certificate_that_is_not_registered_is_refused(application: Application, certificate: dict[str, str]) -> None:
     which = {name: certificate[name] for name in ("private_key", "public_certificate")}
 
     answer = application(which).acquire_token_for_client(FABRIC)

@@ -27,7 +27,7 @@ from tenant_provisioning.simulator.world import (
 )
 
 ORGANIZATION = "9d0f3f60-0000-4000-8000-000000000001"
-PARAMETER = 'meta [IsParameterQuery=true, Type="Text", IsParameterQueryRequired=true]'
+META = 'meta [IsParameterQuery=true, Type="Text", IsParameterQueryRequired=true]'
 
 
 @pytest.fixture
@@ -119,22 +119,24 @@ def connect(signed_in: Any) -> Any:
     return make
 
 
-def package(server: str = "template", database: str = "template") -> io.BytesIO:
-    """A .pbix with a model of its own whose server and database are parameters."""
-    source = 'let S = Sql.Database(Server, Base), T = S{[Schema="dbo",Item="tenant"]}[Data] in T'
-    partition = {"name": "tenant", "mode": "import", "source": {"type": "m", "expression": source}}
+def package(server: str = "template", database: str = "template", *, parameters: bool = True) -> io.BytesIO:
+    """A .pbix with a model of its own, whose server and database are parameters, or stand in the query itself."""
     places = {"Server": server, "Base": database}
+    named = ", ".join(places) if parameters else f'"{server}", "{database}"'
+    source = f'let S = Sql.Database({named}), T = S{{[Schema="dbo",Item="tenant"]}}[Data] in T'
+    partition = {"name": "tenant", "mode": "import", "source": {"type": "m", "expression": source}}
+    expressions = [{"name": name, "kind": "m", "expression": f'"{value}" {META}'} for name, value in places.items()]
     model = {
-        "expressions": [{"name": n, "kind": "m", "expression": f'"{v}" {PARAMETER}'} for n, v in places.items()],
+        "expressions": expressions if parameters else [],
         "tables": [{"name": "tenant", "columns": [{"name": "organization_id"}], "partitions": [partition]}],
     }
-    whole = io.BytesIO()
     parts = {
         "[Content_Types].xml": b"<Types/>",
         "Version": "1.28".encode("utf-16-le"),
         "Report/Layout": json.dumps({"sections": []}).encode("utf-16-le"),
         "DataModelSchema": json.dumps({"model": model}).encode("utf-16-le"),
     }
+    whole = io.BytesIO()
     with zipfile.ZipFile(whole, "w") as archive:
         for name, content in parts.items():
             archive.writestr(zipfile.ZipInfo(name), content)  # without the time, so the same bytes each time
@@ -232,6 +234,20 @@ def test_parameters_a_connection_and_a_refresh_lead_to_the_tenants_rows(
     assert {entry["name"]: entry["currentValue"] for entry in dataset.parameters()} == values
     assert source["connectionDetails"] == lakehouse
     assert answer["results"][0]["tables"][0]["rows"] == [{"tenant[organization_id]": ORGANIZATION}]
+
+
+def test_a_data_source_without_parameters_is_led_elsewhere(
+    pbi: pbipy.PowerBI, group: Any, lakehouse: dict[str, str], connect: Any
+) -> None:
+    dataset, _ = imported(pbi, group, parameters=False)
+
+    dataset.update_datasources({"datasourceSelector": {"datasourceType": "Sql"}, "connectionDetails": lakehouse})
+    source = dataset.datasources()[0]
+    dataset.bind_to_gateway(source["gatewayId"], [connect(lakehouse)])
+    dataset.refresh_and_wait(type="Full", check_interval=0)
+
+    assert source["connectionDetails"] == lakehouse
+    assert dataset.refresh_history(top=1)[0]["status"] == "Completed"
 
 
 def test_a_refresh_that_fails_is_told_when_it_is_waited_for(

@@ -86,9 +86,7 @@ async def test_an_invitation_leads_to_a_password_and_to_signing_in_with_the_clai
     )
     await settled(admin.auth.admin.update_user_by_id(link.user.id, {"app_metadata": ACME}))
 
-    verified = await settled(
-        browser.auth.verify_otp({"token_hash": link.properties.hashed_token, "type": "invite"})
-    )
+    verified = await settled(browser.auth.verify_otp({"token_hash": link.properties.hashed_token, "type": "invite"}))
     await settled(browser.auth.update_user({"password": PASSWORD}))
     session = (await settled(browser.auth.sign_in_with_password({"email": EMAIL, "password": PASSWORD}))).session
 
