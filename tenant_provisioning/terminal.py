@@ -49,7 +49,9 @@ class TenantView:
 
     @property
     def deployed(self) -> int:
-        """How many reports are done."""
+        """How many reports are there."""
+        if self.organization.status is DeploymentStatus.ROLLED_BACK:
+            return 0
         return sum(step.state == "done" for step in self.reports)
 
 

@@ -1,5 +1,6 @@
 """What Dagster knows of runs, in the few words our decisions need, and how a run is told to stop."""
 
+import time
 from collections.abc import Sequence
 
 import dagster as dg
@@ -8,6 +9,7 @@ from tenant_provisioning.defs.decisions import RunState
 
 PARTITION, RUN_KEY = "dagster/partition", "dagster/run_key"
 WILL_RETRY, RETRIED_AS = "dagster/will_retry", "dagster/auto_retry_run_id"
+RETRY_BEGINS_WITHIN = 60  # seconds; the daemon looks for failed runs every five
 STATES = {
     dg.DagsterRunStatus.SUCCESS: RunState.SUCCEEDED,
     dg.DagsterRunStatus.FAILURE: RunState.FAILED,
@@ -32,8 +34,19 @@ def run_state(instance: dg.DagsterInstance, run: dg.DagsterRun) -> RunState:
     """The run's state; one that the daemon is going to start again, after a crash, lives on in its successor."""
     if run.tags.get(WILL_RETRY) == "true" and run.status is dg.DagsterRunStatus.FAILURE:
         successor = instance.get_run_by_id(run.tags.get(RETRIED_AS, ""))
-        return RunState.ALIVE if successor is None else run_state(instance, successor)
+        if successor is not None:
+            return run_state(instance, successor)
+        return RunState.ALIVE if _ended_just_now(instance, run) else RunState.FAILED
     return STATES.get(run.status, RunState.ALIVE)
+
+
+def _ended_just_now(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    """Whether the daemon may still be about to start the run again.
+
+    It can miss a failure, and then never does: it reads the event before the run is marked for a retry, and does not look again.
+    """
+    record = instance.get_run_record_by_id(run.run_id)
+    return record is not None and record.end_time is not None and time.time() - record.end_time < RETRY_BEGINS_WITHIN
 
 
 def live_runs(instance: dg.DagsterInstance, tenant: str) -> list[dg.DagsterRun]:

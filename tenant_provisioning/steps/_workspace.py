@@ -18,6 +18,7 @@ NAME_TAKEN = ("WorkspaceNameAlreadyExists", "WorkspaceNameIsReserved")
 async def ensure_workspace(ctx: StepContext, kind: ArtifactKind, name: str) -> Artifact:
     """The workspace of this name exists, carries our mark and is on the capacity."""
     fabric = ctx.vendors.fabric
+    there: list[Workspace] = []  # found, not made
 
     async def find(row: Artifact | None) -> Found | None:
         workspace = None
@@ -26,7 +27,10 @@ async def ensure_workspace(ctx: StepContext, kind: ArtifactKind, name: str) -> A
         if workspace is None:
             group = await ctx.vendors.powerbi.find_group(name)
             workspace = None if group is None else await fabric.find_workspace(group.id)
-        return None if workspace is None else described(workspace)
+        if workspace is None:
+            return None
+        there.append(workspace)
+        return described(workspace)
 
     async def create(row: Artifact) -> Found:
         try:
@@ -48,8 +52,16 @@ async def ensure_workspace(ctx: StepContext, kind: ArtifactKind, name: str) -> A
         return Found(workspace.id, ours=workspace.description == ctx.mark, details={"name": name})
 
     artifact = await ensure_artifact(ctx, kind, thing=f"the workspace “{name}”", find=find, create=create)
-    await fabric.wait_for_capacity(str(artifact.vendor_id), deadline=ctx.settings.operation_deadline)
+    await _ensure_capacity(ctx, str(artifact.vendor_id), there)
     return artifact
+
+
+async def _ensure_capacity(ctx: StepContext, workspace_id: str, there: list[Workspace]) -> None:
+    """The workspace is on the capacity, also one found `there` that was taken off it or never arrived."""
+    fabric, capacity = ctx.vendors.fabric, str(ctx.settings.fabric_capacity_id)
+    if any(not found.is_on(capacity) and found.capacity_progress != "InProgress" for found in there):
+        await fabric.assign_to_capacity(workspace_id, capacity)
+    await fabric.wait_for_capacity(workspace_id, capacity, deadline=ctx.settings.operation_deadline)
 
 
 async def _make_workspace(ctx: StepContext, kind: ArtifactKind, name: str) -> Workspace:
@@ -94,8 +106,8 @@ async def verify_workspace(ctx: StepContext, kind: ArtifactKind, check: str) -> 
             check,
             expected=f"capacity {capacity}, assignment Completed",
             found=found,
-            reason="The workspace is not on the platform's capacity. Check in Fabric that the capacity is running and the "
-            "workspace is assigned to it, then run this step again.",
+            reason="The workspace is not on the platform's capacity. Check in Fabric that the capacity is running, "
+            "then run this step again: it puts the workspace back.",
         )
     ]
 

@@ -1,5 +1,7 @@
 """The tenant's own data store: a lakehouse in its data workspace, with the platform's tables and a SQL endpoint that shows them."""
 
+from dataclasses import replace
+
 from tenant_provisioning.model.artifact import Artifact, ArtifactKind
 from tenant_provisioning.model.errors import SetupError
 from tenant_provisioning.model.naming import lakehouse_name
@@ -13,6 +15,7 @@ from tenant_provisioning.vendors.fabric_records import SqlEndpoint
 
 KIND = ArtifactKind.LAKEHOUSE
 COLUMN = "data_store_connection"
+NO_ENDPOINT_YET = {"server": None, "database": None}  # those of a lakehouse before would lead the dataset there
 
 
 async def ensure(ctx: StepContext) -> StepResult:
@@ -21,14 +24,17 @@ async def ensure(ctx: StepContext) -> StepResult:
     workspace_id, name = await _workspace_id(ctx), lakehouse_name(ctx.organization.subdomain)
 
     async def find(row: Artifact | None) -> Found | None:
-        return await find_item(ctx, row, workspace_id, "Lakehouse", name)
+        found = await find_item(ctx, row, workspace_id, "Lakehouse", name)
+        if found is None or row is None or found.vendor_id == row.vendor_id:
+            return found
+        return replace(found, details=NO_ENDPOINT_YET)
 
     async def create(row: Artifact) -> Found:
         async def make() -> Found:
             lakehouse = await fabric.create_lakehouse(
                 workspace_id, name, description=ctx.mark, deadline=deadline, on_operation=remember_operation(ctx, row)
             )
-            return Found(lakehouse.id, ours=True)
+            return Found(lakehouse.id, ours=True, details=NO_ENDPOINT_YET)
 
         return await once_free(ctx, "fabric_data_store", name, make)
 

@@ -15,8 +15,11 @@ from tenant_provisioning.steps.ownership import Found, ensure_artifact, require_
 from tenant_provisioning.steps.tmdl import point_to
 from tenant_provisioning.store import artifacts
 from tenant_provisioning.vendors.fabric_records import Connection, DefinitionPart, ServicePrincipal, SqlEndpoint
+from tenant_provisioning.vendors.powerbi_records import Datasource
 
 KIND = ArtifactKind.DATASET
+ELSEWHERE = "The dataset reads another data store than this tenant's own. Do not go live: run the dataset step again."
+NO_DATA_STORE = "The tenant's data store is gone or not up. Do not go live: run the data store step again, and then the dataset step."
 
 
 async def ensure(ctx: StepContext) -> StepResult:
@@ -26,7 +29,9 @@ async def ensure(ctx: StepContext) -> StepResult:
         _ensure_model(ctx, workspace_id, source), _ensure_connection(ctx, workspace_id, source)
     )
     dataset_id, deadline = str(dataset.vendor_id), ctx.settings.operation_deadline
-    await ctx.vendors.powerbi.wait_for_datasources(workspace_id, dataset_id, deadline=deadline)
+    read = await ctx.vendors.powerbi.wait_for_datasources(workspace_id, dataset_id, deadline=deadline)
+    if {(one.server, one.database) for one in read} != {(source.server, source.id)}:
+        await _repoint(ctx, workspace_id, dataset_id, source)
     await ctx.vendors.fabric.bind_connection(
         workspace_id, dataset_id, str(connection.vendor_id), server=source.server, database=source.id
     )
@@ -51,17 +56,13 @@ async def _ensure_model(ctx: StepContext, workspace_id: str, source: SqlEndpoint
         return await find_item(ctx, row, workspace_id, "SemanticModel", name)
 
     async def create(row: Artifact) -> Found:
-        template = await fabric.get_definition(
-            str(ctx.settings.template_workspace_id),
-            str(ctx.settings.template_dataset_id),
-            deadline=ctx.settings.operation_deadline,
-        )
+        parts = await _own_definition(ctx, source)
 
         async def make() -> Found:
             item = await fabric.create_semantic_model(
                 workspace_id,
                 name,
-                pointed_at(template, source),
+                parts,
                 description=ctx.mark,
                 deadline=ctx.settings.operation_deadline,
                 on_operation=remember_operation(ctx, row),
@@ -71,6 +72,27 @@ async def _ensure_model(ctx: StepContext, workspace_id: str, source: SqlEndpoint
         return await once_free(ctx, "powerbi_dataset", name, make)
 
     return await ensure_artifact(ctx, KIND, thing=f"the dataset “{name}”", find=find, create=create)
+
+
+async def _repoint(ctx: StepContext, workspace_id: str, dataset_id: str, source: SqlEndpoint) -> None:
+    """The dataset reads the tenant's data store again: somebody has pointed it elsewhere, or the data store was made anew."""
+    parts, deadline = await _own_definition(ctx, source), ctx.settings.operation_deadline
+    await ctx.vendors.fabric.update_definition(workspace_id, dataset_id, parts, deadline=deadline)
+
+    def reads_own(read: tuple[Datasource, ...]) -> bool:  # what else the template reads is for the check to tell
+        return {(one.server, one.database) for one in read if one.type == "Sql"} == {(source.server, source.id)}
+
+    await ctx.vendors.powerbi.wait_for_datasources(workspace_id, dataset_id, deadline=deadline, until=reads_own)
+
+
+async def _own_definition(ctx: StepContext, source: SqlEndpoint) -> tuple[DefinitionPart, ...]:
+    """What the tenant's dataset is to be defined by."""
+    template = await ctx.vendors.fabric.get_definition(
+        str(ctx.settings.template_workspace_id),
+        str(ctx.settings.template_dataset_id),
+        deadline=ctx.settings.operation_deadline,
+    )
+    return pointed_at(template, source)
 
 
 def pointed_at(template: tuple[DefinitionPart, ...], source: SqlEndpoint) -> tuple[DefinitionPart, ...]:
@@ -97,27 +119,44 @@ async def _ensure_connection(ctx: StepContext, workspace_id: str, source: SqlEnd
         if row is None:
             return None  # the list of all tenants' connections is long; `create` hears of a duplicate
         connection = await fabric.find_connection(row.vendor_id) if row.vendor_id else None
-        return described(connection or await fabric.find_connection_by_name(name))
+        connection = connection or await fabric.find_connection_by_name(name)
+        if connection is None:
+            return None
+        if _leads_to(connection, source):
+            return _described(connection)
+        await fabric.delete_connection(connection.id)  # where a connection leads cannot be changed
+        await artifacts.record_removed(ctx.db, row.id)
+        return None
 
     async def create(_row: Artifact) -> Found:
+        try:
+            return _described(await make())
+        except VendorRejected as refusal:
+            connection = await fabric.find_connection_by_name(name)
+            if connection is None or not (refusal.code or "").startswith("DuplicateConnectionName"):
+                raise
+        if _leads_to(connection, source):
+            return replace(_described(connection), existed=True)
+        await fabric.delete_connection(connection.id)
+        return _described(await make())
+
+    async def make() -> Connection:
         secret = ctx.settings.connection_secret.get_secret_value()
         reader = ServicePrincipal(ctx.settings.entra_tenant_id, ctx.settings.entra_client_id, secret)
-        try:
-            made = await fabric.create_connection(name, server=source.server, database=source.id, credentials=reader)
-        except VendorRejected as refusal:
-            found = described(await fabric.find_connection_by_name(name))
-            if found is None or not (refusal.code or "").startswith("DuplicateConnectionName"):
-                raise
-            return replace(found, existed=True)
-        return Found(made.id, ours=True, details={"name": name})
-
-    def described(connection: Connection | None) -> Found | None:
-        # The name carries the id of a workspace that only we could have made: that is the mark.
-        return None if connection is None else Found(connection.id, ours=True, details={"name": name})
+        return await fabric.create_connection(name, server=source.server, database=source.id, credentials=reader)
 
     return await ensure_artifact(
         ctx, ArtifactKind.CONNECTION, thing=f"the connection “{name}”", find=find, create=create
     )
+
+
+def _leads_to(connection: Connection, source: SqlEndpoint) -> bool:
+    return connection.path.casefold() == f"{source.server};{source.id}".casefold()
+
+
+def _described(connection: Connection) -> Found:
+    # The name carries the id of a workspace that only we could have made: that is the mark.
+    return Found(connection.id, ours=True, details={"name": connection.name})
 
 
 async def verify(ctx: StepContext) -> list[Verdict]:
@@ -141,7 +180,7 @@ async def verify(ctx: StepContext) -> list[Verdict]:
             "dataset_is_bound_to_own_data",
             expected=own,
             found=found,
-            reason="The dataset reads another data store than this tenant's own. Do not go live: run the dataset step again.",
+            reason=ELSEWHERE if endpoint else NO_DATA_STORE,
         ),
         judged(
             "dataset_answers_a_query",
@@ -178,4 +217,8 @@ async def _workspace_id(ctx: StepContext) -> str:
 
 async def _source(ctx: StepContext) -> SqlEndpoint:
     store = await require_artifact(ctx, ArtifactKind.LAKEHOUSE, step="fabric_data_store")
+    if not (store.details.get("server") and store.details.get("database")):
+        raise SetupError(
+            f"the data store of {ctx.organization.name} is not finished: run the step fabric_data_store first"
+        )
     return SqlEndpoint(str(store.details["database"]), str(store.details["server"]))

@@ -5,6 +5,7 @@ Reports are deployed side by side; one that fails fails alone. Whether all of th
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,8 +113,8 @@ class _Desk:
 
         async def find(row: Artifact | None) -> Found | None:
             report = self.reports.get(template.title)
-            if report is None and row is not None and row.details.get("import_id"):
-                report = await self._resume_import(str(row.details["import_id"]), template)
+            if report is None and row is not None and template.strategy is ReportStrategy.IMPORT:
+                report = await self._resume_imports(row, template)
             if report is None:
                 return None
             made.append(report)
@@ -162,17 +163,22 @@ class _Desk:
         self._note_datasets(done, template)
         return _imported(done, template)
 
-    async def _resume_import(self, import_id: str, template: TemplateReport) -> Report | None:
-        """The report of an import that an earlier attempt began; None when that import came to nothing."""
-        deadline = self.ctx.settings.operation_deadline
-        try:
-            done = await self.ctx.vendors.powerbi.wait_for_import(self.workspace_id, import_id, deadline=deadline)
-        except VendorRejected:
-            return None
-        self._note_datasets(done, template)
-        # an import may go on naming a report that has been deleted since
-        there = {report.id for report in await self.ctx.vendors.powerbi.list_reports(self.workspace_id)}
-        return next((report for report in done.reports if report.name == template.title and report.id in there), None)
+    async def _resume_imports(self, row: Artifact, template: TemplateReport) -> Report | None:
+        """The report that imports begun by an earlier attempt bring, also one whose answer was lost; None when they bring none."""
+        powerbi, deadline = self.ctx.vendors.powerbi, self.ctx.settings.operation_deadline
+        begun = {
+            one.id
+            for one in await powerbi.list_imports(self.workspace_id)
+            if one.name == template.title and one.state == "Publishing"
+        }
+        if row.details.get("import_id"):
+            begun.add(str(row.details["import_id"]))
+        for import_id in sorted(begun):
+            with suppress(VendorRejected):  # it came to nothing
+                done = await powerbi.wait_for_import(self.workspace_id, import_id, deadline=deadline)
+                self._note_datasets(done, template)
+        await self.look()  # an import may go on naming a report that has been deleted since
+        return self.reports.get(template.title)
 
     def _note_datasets(self, done: ImportResult, template: TemplateReport) -> None:
         brought = [dataset.id for dataset in done.datasets] + [

@@ -77,8 +77,13 @@ class Fabric(FabricLakehouses):
         """Every workspace the service principal can see, all pages; the API has no filter by name."""
         return await self._pages("list workspaces", "/workspaces", Workspace.read)
 
-    async def wait_for_capacity(self, workspace_id: str, *, deadline: float) -> Workspace:
-        """The workspace once it is on its capacity; VendorRejected when the assignment failed."""
+    async def assign_to_capacity(self, workspace_id: str, capacity_id: str) -> None:
+        """The workspace is on its way to the capacity, from another or from none; arriving is `wait_for_capacity`."""
+        asked, path = {"capacityId": capacity_id}, f"/workspaces/{workspace_id}/assignToCapacity"
+        await self._http.call("assign workspace to capacity", "POST", path, json=asked, ok=(202,), idempotent=True)
+
+    async def wait_for_capacity(self, workspace_id: str, capacity_id: str, *, deadline: float) -> Workspace:
+        """The workspace once it is on this capacity; VendorRejected when the assignment failed."""
 
         async def check() -> Workspace | Pending:
             found = await self.get_workspace(workspace_id)
@@ -86,8 +91,7 @@ class Fabric(FabricLakehouses):
                 raise VendorRejected(
                     VENDOR, "assign workspace to capacity", "the workspace could not be put on its capacity"
                 )
-            arrived = found.capacity_progress == "Completed" and found.capacity_id
-            return found if arrived else Pending(found.capacity_progress or "")
+            return found if found.is_on(capacity_id) else Pending(found.capacity_progress or "")
 
         return await self._http.poll("assign workspace to capacity", check, deadline=deadline)
 

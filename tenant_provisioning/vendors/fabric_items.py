@@ -34,6 +34,16 @@ class FabricItems(FabricOperations):
             raise VendorUnavailable(VENDOR, "get definition", "the operation succeeded without a definition")
         return parts
 
+    async def update_definition(
+        self, workspace_id: str, item_id: str, parts: Collection[DefinitionPart], *, deadline: float
+    ) -> None:
+        """The item is defined by these files and no others; its name stays, and a repeat changes nothing."""
+        path = f"/workspaces/{workspace_id}/items/{item_id}/updateDefinition"
+        asked = {"definition": {"parts": [part.told() for part in parts]}}
+        response = await self._http.call("update definition", "POST", path, json=asked, ok=(200, 202), idempotent=True)
+        if response.status_code == 202:  # the operation has no result to ask for
+            await self._accepted("update definition", response, deadline=deadline)
+
     async def delete_item(self, workspace_id: str, item_id: str) -> None:
         """The item is gone (kept by Fabric for a while, as the default is)."""
         await self._http.delete("delete item", f"/workspaces/{workspace_id}/items/{item_id}", gone=GONE)

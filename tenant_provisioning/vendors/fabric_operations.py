@@ -104,6 +104,18 @@ class FabricOperations:
         """The result, told at once (200, 201) or by a long-running operation (202); None where that one has none."""
         if response.status_code != 202:
             return self._http.read(operation, response, reader)
+        operation_id = await self._accepted(operation, response, deadline=deadline, on_operation=on_operation)
+        return await self.operation_result(operation_id, reader, operation=operation)
+
+    async def _accepted(
+        self,
+        operation: str,
+        response: httpx.Response,
+        *,
+        deadline: float,
+        on_operation: OnOperation | None = None,
+    ) -> str:
+        """The id of the operation that a 202 began, once it has succeeded."""
         operation_id = response.headers.get("x-ms-operation-id") or last_segment(response)
         if not operation_id:
             raise broken(VENDOR, operation, response)
@@ -112,7 +124,7 @@ class FabricOperations:
         await self.wait_for_operation(
             operation_id, deadline=deadline, after=retry_after(response.headers), operation=operation
         )
-        return await self.operation_result(operation_id, reader, operation=operation)
+        return operation_id
 
     async def _pages(
         self, operation: str, path: str, reader: Callable[[Any], T], params: Mapping[str, str] | None = None

@@ -31,6 +31,10 @@ class Workspace:
             body.get("capacityAssignmentProgress"),
         )
 
+    def is_on(self, capacity_id: str) -> bool:
+        """Whether it has arrived on this capacity."""
+        return self.capacity_id == capacity_id and self.capacity_progress == "Completed"
+
 
 @dataclass(frozen=True)
 class Capacity:

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar
 from tenant_provisioning.model.errors import SetupError, VendorRejected
 from tenant_provisioning.vendors._answers import broken, last_segment, reason, request_id, retry_after, vendor_code
 from tenant_provisioning.vendors._http import Pending, VendorHttp
-from tenant_provisioning.vendors.powerbi_records import Dataset, Datasource, ImportResult
+from tenant_provisioning.vendors.powerbi_records import Dataset, Datasource, Import, ImportResult
 
 VENDOR = "Power BI"
 GONE = ("PowerBIEntityNotFound",)
@@ -90,6 +90,10 @@ class PowerBIDatasets:
 
         return await self._http.poll("import report", check, deadline=deadline)
 
+    async def list_imports(self, group_id: str) -> tuple[Import, ...]:
+        """Every import of the workspace, whatever became of it; the API has no pages and no filter."""
+        return await self._list("list imports", f"/groups/{group_id}/imports", Import.read)
+
     async def list_datasets(self, group_id: str) -> tuple[Dataset, ...]:
         """Every dataset of the workspace; the API has no pages."""
         return await self._list("list datasets", f"/groups/{group_id}/datasets", Dataset.read)
@@ -108,19 +112,28 @@ class PowerBIDatasets:
             "list datasources", f"/groups/{group_id}/datasets/{dataset_id}/datasources", Datasource.read
         )
 
-    async def wait_for_datasources(self, group_id: str, dataset_id: str, *, deadline: float) -> tuple[Datasource, ...]:
-        """What the dataset reads from, once Power BI has understood its definition: at least one.
+    async def wait_for_datasources(
+        self,
+        group_id: str,
+        dataset_id: str,
+        *,
+        deadline: float,
+        until: Callable[[tuple[Datasource, ...]], bool] = bool,
+    ) -> tuple[Datasource, ...]:
+        """What the dataset reads from, once Power BI has understood its definition: when there is one, or as `until` says.
 
         A dataset just made through Fabric may be unknown to Power BI for a moment, so HTTP 404 is waited out too.
         """
 
         async def check() -> tuple[Datasource, ...] | Pending:
             try:
-                return await self.list_datasources(group_id, dataset_id) or Pending("no data source yet")
+                found = await self.list_datasources(group_id, dataset_id)
             except VendorRejected as error:
                 if error.status == 404:
                     return Pending("no such dataset yet")
                 raise
+            seen = ", ".join(f"{source.server};{source.database}" for source in found)
+            return found if until(found) else Pending(f"it reads {seen or 'no data source yet'}")
 
         return await self._http.poll("list datasources", check, deadline=deadline)
 

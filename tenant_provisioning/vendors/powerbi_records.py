@@ -80,6 +80,20 @@ class Datasource:
 
 
 @dataclass(frozen=True)
+class Import:
+    """An import, wherever it is: `state` is Publishing, Succeeded or Failed."""
+
+    id: str
+    name: str
+    state: str
+
+    @classmethod
+    def read(cls, body: JsonObject) -> Self:
+        """From an Import. Whether its name keeps the file's extension it was asked under is not documented."""
+        return cls(body["id"], (body.get("name") or "").removesuffix(".pbix"), body.get("importState") or "")
+
+
+@dataclass(frozen=True)
 class ImportResult:
     """What a .pbix became. A package with a model brings a dataset of its own, which stays behind when its report is
     rebound.

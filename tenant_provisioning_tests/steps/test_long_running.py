@@ -129,6 +129,53 @@ async def test_an_import_that_goes_on_after_a_crash_is_waited_for(
     assert str(vendors()).count(template.title) == 1  # the report, and no dataset of its name
 
 
+@pytest.mark.parametrize("crashes", [False, True], ids=["in the same attempt", "after a crash"])
+async def test_an_import_whose_answer_was_lost_is_waited_for_while_it_is_published(
+    reports_acme: str,
+    world: Any,
+    open_ctx: OpenCtx,
+    next_template: Callable[[ReportStrategy], TemplateReport],
+    vendors: Callable[[], Any],
+    crashes: bool,
+) -> None:
+    template = next_template(ReportStrategy.IMPORT)
+    world.control("PUT", "latency", {"profile": "realistic", "scale": 0.2})
+    fault = world.fault("powerbi.import", "lost_response")
+    if crashes:
+        world.fault("powerbi.list_imports", "error_before", status=503, times="forever")
+        async with open_ctx(reports_acme) as ctx:
+            assert isinstance((await deploy(ctx, template)).error, VendorUnavailable)
+        world.control("DELETE", "faults")
+
+    async with open_ctx(reports_acme) as ctx:
+        done, _ = await asyncio.gather(deploy(ctx, template), finish_once_asked(world, "powerbi.get_import"))
+        row = await artifacts.find_artifact(ctx.db, ctx.organization.id, ArtifactKind.REPORT, template.key)
+
+    assert crashes or world.fault_struck(fault) == 1
+    assert done.error is None
+    assert len(world.requests("powerbi.import")) == 1
+    assert row is not None
+    assert (row.state, row.created) == (ArtifactState.PRESENT, True)
+    assert str(vendors()).count(template.title) == 1  # the report, and no dataset of its name
+
+
+async def test_an_import_whose_answer_was_lost_and_that_failed_is_begun_again(
+    reports_ctx: StepContext,
+    world: Any,
+    next_template: Callable[[ReportStrategy], TemplateReport],
+    vendors: Callable[[], Any],
+) -> None:
+    template = next_template(ReportStrategy.IMPORT)
+    world.fault("powerbi.import", "lost_response")
+    world.fault("powerbi.import", "import_failed", match={"name": template.title})
+
+    done = await deploy(reports_ctx, template)
+
+    assert done.error is None
+    assert len(world.requests("powerbi.import")) == 2
+    assert str(vendors()).count(template.title) == 1
+
+
 async def test_an_import_whose_end_nobody_heard_is_known_by_the_report_it_brought(
     reports_ctx: StepContext,
     world: Any,

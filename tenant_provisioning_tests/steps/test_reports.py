@@ -1,5 +1,6 @@
 """Reports: none twice, none bound elsewhere, no dataset left behind, and one that fails fails alone."""
 
+from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -78,6 +79,23 @@ async def test_an_import_leaves_no_dataset_behind(reports_ctx: StepContext, next
     assert await deploy(reports_ctx, next_template(ReportStrategy.IMPORT)) == []
 
     assert await datasets(reports_ctx) == [f"{reports_ctx.organization.name} dataset"]
+
+
+async def test_reports_that_nothing_went_wrong_with_cost_no_call_more(
+    reports_ctx: StepContext, world: Any, next_template: NextTemplate
+) -> None:
+    templates = [next_template(strategy) for strategy in ReportStrategy for _ in range(3)]
+    looking = {"list_reports": 1, "list_datasets": 1}
+
+    assert await deploy(reports_ctx, *templates) == []
+    first = Counter(seen["operation"] for seen in world.requests() if seen["vendor"] == "powerbi")
+    world.control("DELETE", "requests")
+    assert await deploy(reports_ctx, *templates) == []
+    again = Counter(seen["operation"] for seen in world.requests() if seen["vendor"] == "powerbi")
+
+    an_import = ("import", "get_import", "rebind_report", "delete_dataset")
+    assert first == {**looking, "clone_report": 3, **dict.fromkeys(an_import, 3)}
+    assert again == looking
 
 
 @pytest.mark.parametrize("crash", ["powerbi.rebind_report", "powerbi.delete_dataset"])

@@ -32,7 +32,7 @@ async def workspace(fabric: Fabric) -> str:
 
 async def test_a_workspace_is_made_on_the_capacity_with_our_mark(fabric: Fabric) -> None:
     made = await fabric.create_workspace("Acme data", capacity_id=CAPACITY, description="mark")
-    arrived = await fabric.wait_for_capacity(made.id, deadline=DEADLINE)
+    arrived = await fabric.wait_for_capacity(made.id, CAPACITY, deadline=DEADLINE)
     assert (arrived.name, arrived.description, arrived.capacity_id) == ("Acme data", "mark", CAPACITY)
 
 
@@ -57,7 +57,23 @@ async def test_a_workspace_that_cannot_reach_its_capacity_says_so(fabric: Fabric
     simulator.fault("fabric", "assign_to_capacity", "capacity_failed")
     made = await fabric.create_workspace("Acme data", capacity_id=CAPACITY)
     with pytest.raises(VendorRejected, match="could not be put on its capacity"):
-        await fabric.wait_for_capacity(made.id, deadline=DEADLINE)
+        await fabric.wait_for_capacity(made.id, CAPACITY, deadline=DEADLINE)
+
+
+async def test_a_workspace_is_put_on_its_capacity_after_it_was_made(fabric: Fabric, simulator: Any) -> None:
+    simulator.fault("fabric", "assign_to_capacity", "capacity_failed")
+    made = await fabric.create_workspace("Acme data", capacity_id=CAPACITY)
+    assert not (await fabric.get_workspace(made.id)).is_on(CAPACITY)
+    await fabric.assign_to_capacity(made.id, CAPACITY)
+    assert (await fabric.wait_for_capacity(made.id, CAPACITY, deadline=DEADLINE)).is_on(CAPACITY)
+
+
+async def test_a_workspace_on_another_capacity_has_not_arrived(tokens: EntraTokens) -> None:
+    told = {"id": "w", "displayName": "Acme data", "capacityAssignmentProgress": "Completed"}
+    answers = [httpx.Response(200, json={**told, **on}) for on in ({}, {"capacityId": "c-2"}, {"capacityId": "c-1"})]
+    async with scripted(tokens, lambda _request: answers.pop(0)) as fabric:
+        arrived = await fabric.wait_for_capacity("w", "c-1", deadline=DEADLINE)
+    assert (arrived.capacity_id, answers) == ("c-1", [])
 
 
 async def test_deleting_a_workspace_twice_is_quiet(fabric: Fabric, workspace: str) -> None:
@@ -207,6 +223,21 @@ async def test_a_semantic_model_is_made_from_a_rewritten_definition_and_bound_th
     assert any(acme.endpoint.server.encode() in part.content for part in parts)
 
 
+@pytest.mark.parametrize("at_once", [1.0, 0.0], ids=["200", "202"])
+async def test_a_definition_is_changed_whether_the_vendor_answers_at_once_or_later(
+    fabric: Fabric, acme: Any, simulator: Any, at_once: float
+) -> None:
+    simulator.control("PATCH", "/knobs/fabric", {"definition_at_once": at_once})
+    template = await fabric.get_definition(TEMPLATES, MODEL, deadline=DEADLINE)
+    parts = [part for part in template if part.path != ".platform"]
+    await fabric.update_definition(acme.workspace, acme.dataset, parts, deadline=DEADLINE)
+    changed = await fabric.get_definition(acme.workspace, acme.dataset, deadline=DEADLINE)
+    assert {part.path: part.content for part in parts}.items() <= {part.path: part.content for part in changed}.items()
+    found = await fabric.find_item(acme.workspace, "SemanticModel", "Acme dataset")
+    assert found is not None
+    assert found.id == acme.dataset
+
+
 async def test_an_item_is_found_by_type_and_exact_name_only(fabric: Fabric, workspace: str) -> None:
     made = await create_lakehouse(fabric, workspace)
     assert await fabric.find_item(workspace, "Lakehouse", "lh_ACME") is None
@@ -294,6 +325,27 @@ async def test_an_operation_without_result_leaves_the_new_item_to_be_found_by_na
     async with scripted(tokens, answer) as fabric:
         made = await fabric.create_semantic_model("w", "model", [DefinitionPart("a", b"b")], deadline=DEADLINE)
     assert made.id == "m-1"
+
+
+@pytest.mark.parametrize("ended", ["Succeeded", "Failed"])
+async def test_a_definition_is_changed_only_when_the_operation_has_succeeded(tokens: EntraTokens, ended: str) -> None:
+    states = ["Running", ended]
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.method == "POST":
+            assert request.url.path == "/v1/workspaces/w/items/m/updateDefinition"
+            return httpx.Response(202, headers={"x-ms-operation-id": "op-1"}, content=b"null")
+        assert request.url.path == "/v1/operations/op-1"  # it has no result to ask for
+        return httpx.Response(200, json={"status": states.pop(0), "error": {"message": "No such table."}})
+
+    async with scripted(tokens, answer) as fabric:
+        updated = fabric.update_definition("w", "m", [DefinitionPart("a", b"b")], deadline=DEADLINE)
+        if ended == "Failed":
+            with pytest.raises(VendorRejected, match=r"update definition: it failed: No such table\."):
+                await updated
+        else:
+            await updated
+    assert states == []
 
 
 async def test_a_name_still_reserved_after_a_deletion_is_tried_again(tokens: EntraTokens) -> None:

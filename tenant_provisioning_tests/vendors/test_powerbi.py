@@ -172,6 +172,25 @@ async def test_an_import_that_never_ends_says_what_was_waited_for_and_how_long(
     )
 
 
+async def test_imports_are_listed_by_name_with_how_far_they_are(
+    powerbi: PowerBI, acme: Any, pbix: Path, simulator: Any
+) -> None:
+    simulator.fault("powerbi", "import", "import_stuck", match={"name": "Progress"})
+    with pytest.raises(VendorUnavailable):
+        await powerbi.import_pbix(acme.workspace, "Progress", pbix, deadline=0.2)
+    await powerbi.import_pbix(acme.workspace, "Attendance", pbix, deadline=DEADLINE)
+    listed = await powerbi.list_imports(acme.workspace)
+    assert {(one.name, one.state) for one in listed} == {("Progress", "Publishing"), ("Attendance", "Succeeded")}
+
+
+async def test_an_import_is_listed_under_its_title_whether_or_not_power_bi_keeps_the_extension(
+    tokens: EntraTokens,
+) -> None:
+    listed = {"value": [{"id": f"i-{name}", "name": name} for name in ("Progress.pbix", "Progress")]}
+    async with scripted(tokens, lambda _request: httpx.Response(200, json=listed)) as powerbi:
+        assert [one.name for one in await powerbi.list_imports("g")] == ["Progress", "Progress"]
+
+
 async def test_a_template_file_that_is_not_there_is_a_mistake_in_the_setup(powerbi: PowerBI, tmp_path: Path) -> None:
     with pytest.raises(SetupError, match=r"gone\.pbix cannot be read"):
         await powerbi.import_pbix("g", "Progress", tmp_path / "gone.pbix", deadline=DEADLINE)
@@ -312,6 +331,19 @@ async def test_datasources_are_waited_for_until_there_is_one(tokens: EntraTokens
     async with scripted(tokens, lambda _request: answers.pop(0)) as powerbi:
         (source,) = await powerbi.wait_for_datasources("g", "d", deadline=DEADLINE)
     assert (source.server, source.database, source.gateway_id) == ("s", "d", None)
+
+
+async def test_datasources_are_waited_for_until_they_are_the_ones_wanted(tokens: EntraTokens) -> None:
+    def of(server: str) -> httpx.Response:
+        told = {"datasourceType": "Sql", "connectionDetails": {"server": server, "database": "d"}}
+        return httpx.Response(200, json={"value": [told]})
+
+    answers = [of("before"), of("own")]
+    async with scripted(tokens, lambda _request: answers.pop(0)) as powerbi:
+        (source,) = await powerbi.wait_for_datasources(
+            "g", "d", deadline=DEADLINE, until=lambda found: found[0].server == "own"
+        )
+    assert source.server == "own"
 
 
 async def test_many_clones_at_once_arrive_once_each(powerbi: PowerBI, acme: Any, template: str, simulator: Any) -> None:
