@@ -19,7 +19,7 @@ from tenant_provisioning.vendors.powerbi_records import Datasource
 
 KIND = ArtifactKind.DATASET
 ELSEWHERE = "The dataset reads another data store than this tenant's own. Do not go live: run the dataset step again."
-NO_DATA_STORE = "The tenant's data store is gone or not up. Do not go live: run the data store step again, and then the dataset step."
+NO_DATA_STORE = "The tenant's data store is gone or not up. Do not go live: run the data store and dataset steps again."
 
 
 async def ensure(ctx: StepContext) -> StepResult:

@@ -214,7 +214,7 @@ def _check_claim(current: Organization, *, for_rollback: bool) -> None:
             f"{tenant} is {status}, not rolling_back: a rollback begins with `tenant-provisioning rollback {tenant}`"
         )
     if not for_rollback and status is DeploymentStatus.ROLLED_BACK:
-        raise LifecycleError(f"{tenant} has been rolled back: submit a new onboarding request to begin again")
+        raise LifecycleError(f"{tenant} is rolled_back: submit a new onboarding request to begin again")
     if not for_rollback and current.is_on_its_way_back:
         raise LifecycleError(
             f"{tenant} is to be rolled back: nothing is made for it any more. Wait for the rollback's end."

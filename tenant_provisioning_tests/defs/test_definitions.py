@@ -63,7 +63,9 @@ def test_reports_that_need_the_same_providers_share_a_group(graph: Any) -> None:
 
 
 def test_provisioning_stops_where_a_person_looks(defs: Any) -> None:
-    selected = {key.to_user_string() for key in defs.resolve_job_def("provision_tenant").asset_layer.executable_asset_keys}
+    selected = {
+        key.to_user_string() for key in defs.resolve_job_def("provision_tenant").asset_layer.executable_asset_keys
+    }
 
     assert "organization_record" in selected
     assert "live_tenant" not in selected

@@ -136,7 +136,11 @@ def small_catalog(sample_catalog: Catalog) -> Catalog:
 
 @pytest.fixture
 def requested(
-    settings: Settings, small_catalog: Catalog, sink: MailSink, onboarding_form: Callable[..., dict[str, Any]], no_waiting: None
+    settings: Settings,
+    small_catalog: Catalog,
+    sink: MailSink,
+    onboarding_form: Callable[..., dict[str, Any]],
+    no_waiting: None,
 ) -> Iterator[Desk]:
     """Acme, submitted."""
     settings = settings.model_copy(update={"smtp_port": sink.smtp_port, "step_retries": 1, "step_retry_wait": 0})
@@ -249,7 +253,8 @@ def test_the_sensor_launches_one_run_for_an_approval_and_names_both(in_qa: Desk)
 
     (first,) = in_qa.tick(approval_sensor)
     in_qa.instance.create_run_for_job(
-        in_qa.definitions.resolve_job_def("go_live"), tags={**first.tags, PARTITION: "acme", RUN_KEY: str(first.run_key)}
+        in_qa.definitions.resolve_job_def("go_live"),
+        tags={**first.tags, PARTITION: "acme", RUN_KEY: str(first.run_key)},
     )
 
     assert (first.run_key, first.partition_key, first.tags["approval"]) == (f"{given.id}:1", "acme", str(given.id))

@@ -1,6 +1,7 @@
 """One stack for all journeys: the real thing, as `tenant-provisioning up` starts it, in a directory of its own."""
 
 import ssl
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,6 +25,11 @@ class Journey:
         trusting = ssl.create_default_context(cafile=str(settings.tls_ca_file))
         self._simulator = httpx.Client(base_url=stack.simulator_url, verify=trusting, trust_env=False, timeout=30)
         self._dagster = httpx.Client(base_url=str(stack.dagster_url), trust_env=False, timeout=60)
+
+    def close(self) -> None:
+        """Ends the connections to what is about to be stopped."""
+        self._simulator.close()
+        self._dagster.close()
 
     def control(self, method: str, path: str, body: Any = None) -> Any:
         """The answer of the simulator's control API."""
@@ -75,13 +81,17 @@ class Journey:
 
 
 @pytest.fixture(scope="session")
-def journey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journey]:
-    data_dir = tmp_path_factory.mktemp("journeys")
-    with pytest.MonkeyPatch.context() as patch:
+def journey() -> Iterator[Journey]:
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        data_dir = Path(folder)
+        data_dir.chmod(0o711)  # PostgreSQL may run as another user, who must get through
         patch.delenv("CATALOG_PATH", raising=False)
         with start_stack(data_dir, latency="instant", catalog=data_dir / "catalog") as stack:
             values = {name.lower(): value for name, value in stack.settings.items()}
-            yield Journey(stack, Settings(_env_file=None, **{k: v for k, v in values.items() if k in Settings.model_fields}))
+            known = {name: value for name, value in values.items() if name in Settings.model_fields}
+            journey = Journey(stack, Settings(_env_file=None, **known))
+            yield journey
+            journey.close()
 
 
 @pytest.fixture(scope="session")

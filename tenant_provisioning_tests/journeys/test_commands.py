@@ -43,7 +43,14 @@ async def organizations_there(journey: Journey) -> int:
 async def test_every_mistake_is_named_at_once_by_field_and_nothing_is_stored(journey: Journey, run: Any) -> None:
     before = await organizations_there(journey)
     person = REQUEST["super_users"][0]
-    wrong = {"name": "", "subdomain": "www", "lms": "NOSUCH", "crm": "HUBSPOT", "super_users": [person, person], "colour": "red"}
+    wrong = {
+        "name": "",
+        "subdomain": "www",
+        "lms": "NOSUCH",
+        "crm": "HUBSPOT",
+        "super_users": [person, person],
+        "colour": "red",
+    }
 
     done = run("onboard", "-", stdin=json.dumps(wrong))
 
@@ -75,9 +82,12 @@ async def test_a_subdomain_and_an_email_are_taken_only_once(journey: Journey, ru
 
 
 @pytest.mark.parametrize(
-    ("content", "said"), [("{not json", "is not JSON"), ("[" * 100_000, "nested too deeply"), ('"text"', "must be an object")]
+    ("content", "said"),
+    [("{not json", "is not JSON"), ("[" * 100_000, "nested too deeply"), ('"text"', "must be an object")],
 )
-async def test_a_file_that_is_no_request_gets_one_clear_line(journey: Journey, run: Any, content: str, said: str) -> None:
+async def test_a_file_that_is_no_request_gets_one_clear_line(
+    journey: Journey, run: Any, content: str, said: str
+) -> None:
     done = run("onboard", "-", stdin=content)
 
     assert done.returncode == 1
@@ -86,7 +96,9 @@ async def test_a_file_that_is_no_request_gets_one_clear_line(journey: Journey, r
     assert nothing == "Nothing was stored."
 
 
-async def test_an_unknown_tenant_and_a_retry_of_what_has_not_failed_are_refused_in_words(journey: Journey, run: Any) -> None:
+async def test_an_unknown_tenant_and_a_retry_of_what_has_not_failed_are_refused_in_words(
+    journey: Journey, run: Any
+) -> None:
     assert "there is no tenant “nowhere”" in run("status", "nowhere").stderr
     assert run("status", "nowhere").returncode == 1
 

@@ -58,7 +58,7 @@ def mails_to_jo(journey: Journey) -> list[str]:
 
 def sign_in(journey: Journey, link: str) -> str:
     """Where the link leads, as a browser would follow it."""
-    answer = journey._simulator.get(link.replace(journey.stack.simulator_url, ""))  # noqa: SLF001
+    answer = journey._simulator.get(link.replace(journey.stack.simulator_url, ""))
     return str(answer.headers["location"])
 
 
@@ -93,7 +93,9 @@ def test_from_qa_to_everyday_life(journey: Journey, eventually: Eventually, run:
     run("checks", "lively", "--wait")  # which leaves the link alone
     assert sign_in(journey, link[0]).startswith("https://lively.yourplatform.com/set-password#access_token=")
 
-    templates = matching_reports(load_catalog(journey.settings.catalog_path).reports, {k: REQUEST[k] for k in ("lms", "english_maths", "crm")})
+    templates = matching_reports(
+        load_catalog(journey.settings.catalog_path).reports, {k: REQUEST[k] for k in ("lms", "english_maths", "crm")}
+    )
     by_hand = journey.materialize("lively", report_step(templates[0].key))
     eventually(lambda: journey.run_status(by_hand) == "SUCCESS" or None, "the report is made again")
     changed = status(run)
@@ -105,7 +107,9 @@ def test_from_qa_to_everyday_life(journey: Journey, eventually: Eventually, run:
     assert "1 user(s) cannot sign in" in run("suspend", "lively", "--reason", "unpaid")
     assert "is suspended" in run("test-login", "lively", refused=True)
     assert "1 user(s) can sign in again" in run("resume", "lively")
-    assert sign_in(journey, run("test-login", "lively").strip()).startswith("https://lively.yourplatform.com/#access_token=")
+    assert sign_in(journey, run("test-login", "lively").strip()).startswith(
+        "https://lively.yourplatform.com/#access_token="
+    )
 
     assert len(mails_to_jo(journey)) == 1
     story = [action for action in actions(journey) if action not in {"claimed", "moved"}]

@@ -80,13 +80,18 @@ def test_two_customers_are_onboarded_side_by_side_and_share_nothing(journey: Jou
         mapped = in_database(journey, lambda db, of=organization.id: reports.list_deployed_reports(db, of))
         assert {row.template_key for row in mapped} == {template.key for template in wanted}
         assert reports_at_vendor(journey, organization) == Counter(template.title for template in wanted)
-        datasets = [item for item in workspaces_of(journey, organization)["reports"]["items"] if item["type"] == "SemanticModel"]
+        datasets = [
+            item for item in workspaces_of(journey, organization)["reports"]["items"] if item["type"] == "SemanticModel"
+        ]
         assert len(datasets) == 1, "an import has left its own dataset behind"
         verdicts = in_database(journey, lambda db, of=organization.id: qa_results.latest_verdicts(db, of))
         assert verdicts
         assert [each.verdict for each in verdicts if not each.verdict.passed] == []
     assert len(templates_of(journey, ACME)) == 42
-    ids = [{item["id"] for space in workspaces_of(journey, each).values() for item in space["items"]} for each in (acme, beta)]
+    ids = [
+        {item["id"] for space in workspaces_of(journey, each).values() for item in space["items"]}
+        for each in (acme, beta)
+    ]
     assert ids[0].isdisjoint(ids[1])
 
 
@@ -135,12 +140,16 @@ def test_two_reports_that_fail_for_good_fail_alone_and_the_tenant_is_finished_fr
     by_hand = journey.materialize("partial", *(report_step(template.key) for template in broken))
     eventually(lambda: journey.run_status(by_hand) == "SUCCESS" or None, "the two reports are made")
     finished = eventually(
-        lambda: (found := settled(journey, eventually, "partial")).status is DeploymentStatus.PENDING_QA and found or None,
+        lambda: (
+            ((found := settled(journey, eventually, "partial")).status is DeploymentStatus.PENDING_QA and found) or None
+        ),
         "the sensor did the rest",
     )
 
     assert finished.status is DeploymentStatus.PENDING_QA
-    assert reports_at_vendor(journey, organization) == Counter(template.title for template in templates_of(journey, ACME))
+    assert reports_at_vendor(journey, organization) == Counter(
+        template.title for template in templates_of(journey, ACME)
+    )
 
 
 def test_a_partition_without_an_onboarding_request_fails_at_once_with_a_sentence(

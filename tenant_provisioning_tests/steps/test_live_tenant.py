@@ -121,7 +121,11 @@ async def test_it_becomes_active_and_each_super_user_gets_one_link_to_the_own_su
         followed = world.client.get(link_in(text))
         assert followed.headers["location"].startswith(f"https://{approved.host}/set-password#access_token=")
         assert "error_code=otp_expired" in world.client.get(link_in(text)).headers["location"]
-    moved = [each for each in await audit.list_audit(approved.db, approved.organization.id) if each.to_status is Status.ACTIVE]
+    moved = [
+        each
+        for each in await audit.list_audit(approved.db, approved.organization.id)
+        if each.to_status is Status.ACTIVE
+    ]
     assert [(each.actor, each.reason) for each in moved] == [("run live-1", "approved by quinn")]
 
 
@@ -134,11 +138,17 @@ async def test_no_link_is_kept(approved: StepContext, sink: MailSink) -> None:
     for token in tokens:
         assert token is not None
         assert not any(token[1] in row["kept"] for row in rows)
-    mails = [mail for mail in await outbox.list_mail(approved.db, approved.organization.id) if mail.kind == letters.PLATFORM_READY]
+    mails = [
+        mail
+        for mail in await outbox.list_mail(approved.db, approved.organization.id)
+        if mail.kind == letters.PLATFORM_READY
+    ]
     assert all(letters.LINK in mail.text and letters.LINK in mail.html for mail in mails)
 
 
-async def test_going_live_twice_sends_one_mail_a_person(approved: StepContext, sink: MailSink, open_ctx: OpenCtx) -> None:
+async def test_going_live_twice_sends_one_mail_a_person(
+    approved: StepContext, sink: MailSink, open_ctx: OpenCtx
+) -> None:
     await live_tenant.ensure(approved, {"live-1"})
     first = invitations(sink)
 
@@ -151,7 +161,7 @@ async def test_going_live_twice_sends_one_mail_a_person(approved: StepContext, s
 async def test_a_run_that_dies_in_the_middle_is_repeated_and_sends_one_mail_a_person(
     approved: StepContext, sink: MailSink, open_ctx: OpenCtx, dies_after: str
 ) -> None:
-    await live_tenant._invite(approved)  # noqa: SLF001 - what a run has done that was killed right after
+    await live_tenant._invite(approved)
     if dies_after != "queued":
         await organizations.move(approved.db, approved.organization.id, Status.ACTIVE, actor="run live-1")
     if dies_after == "claimed":
@@ -171,13 +181,15 @@ async def test_a_run_that_dies_in_the_middle_is_repeated_and_sends_one_mail_a_pe
 async def test_a_run_that_dies_after_the_text_was_handed_over_sends_nothing_again_by_itself(
     approved: StepContext, sink: MailSink, open_ctx: OpenCtx
 ) -> None:
-    await live_tenant._invite(approved)  # noqa: SLF001
+    await live_tenant._invite(approved)
     await organizations.move(approved.db, approved.organization.id, Status.ACTIVE, actor="run live-1")
     lost = await outbox.claim_next(approved.db, approved.organization.id)
     assert lost is not None
     assert await outbox.hand_over(approved.db, lost)
     async with approved.db.connection() as connection:
-        await connection.execute("update email_outbox set claimed_at = now() - interval '1 day' where id = %s", (lost.id,))
+        await connection.execute(
+            "update email_outbox set claimed_at = now() - interval '1 day' where id = %s", (lost.id,)
+        )
 
     await again(approved, open_ctx)
     without = {to for to, _, _ in invitations(sink)}
@@ -204,7 +216,10 @@ async def test_a_mail_server_that_is_away_holds_nothing_up_and_the_mail_goes_out
     async with approved.db.connection() as connection:
         await connection.execute("update email_outbox set not_before = now() where state = 'queued'")
 
-    assert await deliver_due(approved.db, approved.vendors, approved.settings, organization_id=approved.organization.id) == 2
+    assert (
+        await deliver_due(approved.db, approved.vendors, approved.settings, organization_id=approved.organization.id)
+        == 2
+    )
     assert len(invitations(sink)) == 2
 
 
@@ -223,7 +238,7 @@ async def test_a_link_that_cannot_be_made_is_tried_again_and_nothing_goes_out_wi
 
 async def test_nothing_but_the_welcome_is_mailed_before_going_live(ctx: StepContext, sink: MailSink) -> None:
     await approve(ctx.db, ctx.organization.id, ctx.settings, by="quinn")
-    await live_tenant._invite(ctx)  # noqa: SLF001 - as a run leaves it that was killed before the move
+    await live_tenant._invite(ctx)
 
     await deliver_due(ctx.db, ctx.vendors, ctx.settings, organization_id=ctx.organization.id)
 
@@ -242,7 +257,9 @@ async def test_without_an_approval_it_stays_in_qa(ctx: StepContext, sink: MailSi
     assert (await status(ctx), invitations(sink)) == (Status.PENDING_QA, [])
 
 
-async def test_with_a_lapsed_approval_it_stays_in_qa_and_says_what_changed(approved: StepContext, sink: MailSink) -> None:
+async def test_with_a_lapsed_approval_it_stays_in_qa_and_says_what_changed(
+    approved: StepContext, sink: MailSink
+) -> None:
     await checklist.untick(approved.db, approved.organization.id, "reports_load", undone_by="quinn")
 
     with pytest.raises(LifecycleError, match=r"the approval by quinn no longer stands: .* is not ticked"):

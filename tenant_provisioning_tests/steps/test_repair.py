@@ -178,6 +178,22 @@ async def test_a_workspace_taken_off_its_capacity_is_put_back(
     assert len(world.requests("fabric.assign_to_capacity")) == 1
 
 
+async def test_a_workspace_still_on_its_way_is_not_sent_again(
+    acme: str, world: Any, open_ctx: Callable[..., AbstractAsyncContextManager[StepContext]]
+) -> None:
+    world.control("PUT", "latency", {"profile": "realistic"})
+    for _ in range(2):
+        async with open_ctx(acme, operation_deadline=0.1) as ctx:
+            with pytest.raises(VendorUnavailable, match="not finished after"):
+                await fabric_workspace.ensure(ctx)
+    world.control("POST", "clock", {"advance": 100})
+
+    async with open_ctx(acme) as ctx:
+        await fabric_workspace.ensure(ctx)
+
+    assert world.requests("fabric.assign_to_capacity") == []
+
+
 async def test_a_workspace_that_did_not_reach_its_capacity_is_sent_there_again(ctx: StepContext, world: Any) -> None:
     world.fault("fabric.assign_to_capacity", "capacity_failed")
     with pytest.raises(VendorRejected, match="could not be put on its capacity"):

@@ -128,9 +128,7 @@ async def test_checks_that_could_not_be_carried_out_are_asked_for_again_after_a_
 
 
 async def queue(db: Database, organization: Organization, kind: str = "being_prepared") -> None:
-    await outbox.queue_mail(
-        db, organization.id, kind=kind, recipient=ADA, subject="Hello", text="t", html="<p>h</p>"
-    )
+    await outbox.queue_mail(db, organization.id, kind=kind, recipient=ADA, subject="Hello", text="t", html="<p>h</p>")
 
 
 async def claim(db: Database) -> Mail:

@@ -145,7 +145,7 @@ async def test_a_run_for_what_has_been_rolled_back_is_refused_in_words(db: Datab
     await rollbacks.begin_rollback(db, acme.id)
     await rollbacks.forget(db, acme.id, actor="run run-1")
 
-    with pytest.raises(LifecycleError, match="acme has been rolled back: submit a new onboarding request"):
+    with pytest.raises(LifecycleError, match="acme is rolled_back: submit a new onboarding request"):
         await organizations.claim(db, acme.id, "run-2", actor="run run-2")
 
 

@@ -90,9 +90,7 @@ async def test_what_goes_wrong_before_the_text_is_known_not_to_have_been_sent(co
     assert "DATA" not in heard
 
 
-@pytest.mark.parametrize(
-    ("answer", "error"), [("451 try later", VendorUnavailable), ("554 no", VendorRejected)]
-)
+@pytest.mark.parametrize(("answer", "error"), [("451 try later", VendorUnavailable), ("554 no", VendorRejected)])
 @pytest.mark.parametrize("command", ["DATA", "END"])
 async def test_a_refusal_of_the_text_is_an_answer(command: str, answer: str, error: type[Exception]) -> None:
     answers = {command: answer}
