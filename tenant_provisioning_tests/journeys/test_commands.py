@@ -103,7 +103,7 @@ async def test_an_unknown_tenant_and_a_retry_of_what_has_not_failed_are_refused_
     assert run("status", "nowhere").returncode == 1
 
 
-async def test_without_a_running_stack_a_command_says_which_settings_are_missing(tmp_path: Path) -> None:
+def test_without_a_running_stack_a_command_says_which_settings_are_missing(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", "from tenant_provisioning.cli import main; main()", "status"],
         env={"PATH": os.environ["PATH"], "DATA_DIR": str(tmp_path)},

@@ -51,7 +51,8 @@ async def can_sign_in(ctx: StepContext, number: int) -> bool:
     try:
         await ctx.vendors.supabase.verify_link(link.hashed_token, "recovery")
     except VendorRejected as refusal:
-        assert refusal.code == "user_banned"
+        if refusal.code != "user_banned":
+            raise
         return False
     return True
 
@@ -168,12 +169,10 @@ async def test_a_user_who_has_become_another_organizations_is_left_alone(ctx: St
     assert banned_until is None or banned_until < datetime.now(UTC)
 
 
-@pytest.mark.parametrize("verb", ["suspend", "resume"])
-async def test_what_is_in_qa_is_neither_suspended_nor_resumed(ctx: StepContext, verb: str) -> None:
-    with pytest.raises(LifecycleError):
-        if verb == "suspend":
-            await access.suspend(ctx, actor="quinn", reason="unpaid")
-        else:
-            await access.resume(ctx, actor="quinn")
+async def test_what_is_in_qa_is_neither_suspended_nor_resumed(ctx: StepContext) -> None:
+    with pytest.raises(LifecycleError, match="cannot become suspended"):
+        await access.suspend(ctx, actor="quinn", reason="unpaid")
+    with pytest.raises(LifecycleError, match="only what is suspended can be resumed"):
+        await access.resume(ctx, actor="quinn")
 
     assert [await can_sign_in(ctx, number) for number in (0, 1)] == [True, True]

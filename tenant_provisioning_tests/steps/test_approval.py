@@ -177,10 +177,10 @@ async def lose_a_report(db: Database, organization: Organization, two: tuple[Tem
 
 
 async def set_column(db: Database, organization: Organization, template: TemplateReport, column: str) -> None:
+    update = f"update organization_powerbi_reports set {column} = 'another'"  # noqa: S608 - one of two names, below
     async with db.connection() as connection:
         await connection.execute(
-            f"update organization_powerbi_reports set {column} = 'another' where organization_id = %s and template_key = %s".encode(),  # noqa: S608
-            (organization.id, template.key),
+            f"{update} where organization_id = %s and template_key = %s".encode(), (organization.id, template.key)
         )
 
 

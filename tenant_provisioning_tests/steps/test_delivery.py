@@ -1,6 +1,7 @@
 """Mail goes out once: what a mail server refuses is tried again, what it may have taken is not."""
 
 import itertools
+import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -24,7 +25,7 @@ class Moody:
         self.answer: str | None = "250 kept"
         self.kept: list[str] = []
 
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: ARG002, N802
         if self.answer is None or self.answer.startswith("250"):
             self.kept += envelope.rcpt_tos
         if self.answer is None:
@@ -36,10 +37,13 @@ class Moody:
 def moody() -> Iterator[tuple[Moody, int]]:
     """The server and its port."""
     handler = Moody()
-    controller = Controller(handler, hostname="127.0.0.1", port=0)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    controller = Controller(handler, hostname="127.0.0.1", port=port)
     controller.start()
     try:
-        yield handler, controller.server.sockets[0].getsockname()[1]
+        yield handler, port
     finally:
         controller.stop()
 
@@ -55,7 +59,8 @@ async def ctx(
     async with open_ctx(organization.subdomain, smtp_port=moody[1]) as context:
         for name in ("ada", "bob"):
             await outbox.queue_mail(
-                context.db, organization.id, kind="being_prepared", recipient=f"{name}@post.example", subject="s", text="t", html="h"
+                context.db, organization.id, kind="being_prepared", recipient=f"{name}@post.example",
+                subject="s", text="t", html="h",
             )  # fmt: skip
         yield context
 
