@@ -18,9 +18,8 @@ demo: .venv/installed  ## start everything, onboard "Acme Training", show progre
 up: .venv/installed  ## start everything and stay up (FLAGS="--latency instant")
 	@$(BIN)/tenant-provisioning up $(FLAGS)
 
-test: .venv/installed  ## run every test, the journeys last and alone (ARGS="-k lifecycle")
-	@$(BIN)/pytest -n 2 --dist worksteal -m "not journey" $(ARGS) || test $$? -eq 5
-	@$(BIN)/pytest -m journey $(ARGS) || test $$? -eq 5
+test: .venv/installed  ## run every test (ARGS="-k lifecycle")
+	@$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
 
 contract: .venv/installed  ## check requests and answers against the vendors' OpenAPI documents (SPECS=../shared/specs)
 	@test -d "$(SPECS)" || { echo "The contract check is not carried out: no vendors' documents in $(SPECS). Set SPECS=DIR." >&2; exit 1; }

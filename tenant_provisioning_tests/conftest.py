@@ -299,3 +299,12 @@ def open_ctx(settings: Settings) -> Callable[..., AbstractAsyncContextManager[St
 def acme_reports(sample_catalog: Catalog) -> tuple[TemplateReport, ...]:
     """The 42 templates that match Acme's providers."""
     return matching_reports(sample_catalog.reports, {"lms": "APTEM", "english_maths": "BKSB", "crm": "HUBSPOT"})
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The journeys go first, one after the other in one worker: they are the longest, and share one running stack."""
+    journeys = [item for item in items if item.get_closest_marker("journey")]
+    for item in journeys:
+        item.add_marker(pytest.mark.xdist_group("journeys"))
+    items[:] = journeys + [item for item in items if item not in set(journeys)]

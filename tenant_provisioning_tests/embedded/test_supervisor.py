@@ -29,7 +29,7 @@ def test_however_a_supervisor_ends_no_process_is_left(
     supervisor = supervise()
     assert litter.names().count("sleep") == 2
     supervisor.send_signal(number)
-    assert supervisor.wait(10) == (-9 if number == signal.SIGKILL else 130)
+    assert supervisor.wait(30) == (-9 if number == signal.SIGKILL else 130)
     assert litter.is_gone()
     assert not (tmp_path / "up.env").exists()
 
@@ -37,7 +37,7 @@ def test_however_a_supervisor_ends_no_process_is_left(
 def test_ctrl_c_also_ends_a_supervisor_that_a_shell_started_in_the_background(supervise: Supervise, litter) -> None:
     supervisor = supervise(like_a_background_job=True)
     supervisor.send_signal(signal.SIGINT)
-    assert supervisor.wait(10) == 130
+    assert supervisor.wait(30) == 130
     assert litter.is_gone()
 
 
@@ -58,7 +58,7 @@ def test_a_program_can_be_interrupted_even_where_its_supervisor_was_told_to_igno
 def test_killing_the_whole_process_group_leaves_no_process_either(supervise: Supervise, litter) -> None:
     supervisor = supervise()
     os.killpg(supervisor.pid, signal.SIGKILL)
-    supervisor.wait(10)
+    supervisor.wait(30)
     assert litter.is_gone()
 
 
@@ -122,7 +122,7 @@ def test_a_watchdog_that_dies_is_replaced(supervise: Supervise, litter, eventual
     first.kill()
     assert eventually(lambda: [one.pid for one in watchdogs(litter)] not in ([], [first.pid]))
     supervisor.kill()
-    supervisor.wait(10)
+    supervisor.wait(30)
     assert litter.is_gone()
 
 

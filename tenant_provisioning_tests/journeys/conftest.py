@@ -9,7 +9,9 @@ from typing import Any, TypeVar
 
 import httpx
 import pytest
+from click.testing import CliRunner, Result
 
+from tenant_provisioning.cli import main
 from tenant_provisioning.embedded.stack import Stack, start_stack
 from tenant_provisioning.settings import Settings
 
@@ -92,6 +94,14 @@ def journey() -> Iterator[Journey]:
             journey = Journey(stack, Settings(_env_file=None, **known))
             yield journey
             journey.close()
+
+
+@pytest.fixture
+def type_command(journey: Journey, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Result]:
+    """Runs `tenant-provisioning` with arguments, as from another terminal: all it knows is where the data lies."""
+    monkeypatch.setenv("DATA_DIR", str(journey.stack.data_dir))
+    monkeypatch.chdir(tmp_path)
+    return lambda *arguments, stdin="": CliRunner().invoke(main, arguments, input=stdin, catch_exceptions=False)
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """The commands as a person types them, against the running stack."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -21,27 +22,16 @@ REQUEST: dict[str, Any] = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def run(journey: Journey, tmp_path: Path) -> Any:
-    """Runs `tenant-provisioning` with arguments, as from another terminal: all it knows is where the data lies."""
+def organizations_there(journey: Journey) -> int:
+    async def count() -> int:
+        async with open_database(journey.database_url) as db:
+            return len(await organizations.list_organizations(db))
 
-    def command(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-c", "from tenant_provisioning.cli import main; main()", *arguments],
-            env={"PATH": os.environ["PATH"], "DATA_DIR": str(journey.stack.data_dir)},
-            input=stdin, capture_output=True, text=True, timeout=60, cwd=tmp_path, check=False,
-        )  # fmt: skip
-
-    return command
+    return asyncio.run(count())
 
 
-async def organizations_there(journey: Journey) -> int:
-    async with open_database(journey.database_url) as db:
-        return len(await organizations.list_organizations(db))
-
-
-async def test_every_mistake_is_named_at_once_by_field_and_nothing_is_stored(journey: Journey, run: Any) -> None:
-    before = await organizations_there(journey)
+def test_every_mistake_is_named_at_once_by_field_and_nothing_is_stored(journey: Journey, type_command: Any) -> None:
+    before = organizations_there(journey)
     person = REQUEST["super_users"][0]
     wrong = {
         "name": "",
@@ -52,31 +42,31 @@ async def test_every_mistake_is_named_at_once_by_field_and_nothing_is_stored(jou
         "colour": "red",
     }
 
-    done = run("onboard", "-", stdin=json.dumps(wrong))
+    done = type_command("onboard", "-", stdin=json.dumps(wrong))
 
-    assert done.returncode == 1
+    assert done.exit_code == 1
     said = {line.partition(":")[0] for line in done.stderr.splitlines()}
     assert {"name", "subdomain", "lms", "english_maths", "super_users.1.email", "colour"} <= said
     assert "Nothing was stored." in done.stderr
-    assert await organizations_there(journey) == before
+    assert organizations_there(journey) == before
 
 
 @pytest.mark.parametrize("subdomain", ["-acme", "Acme", "acme_1", "a" * 64, "acme.org", "admin"])
-async def test_a_subdomain_that_cannot_be_is_refused(journey: Journey, run: Any, subdomain: str) -> None:
-    done = run("onboard", "-", stdin=json.dumps({**REQUEST, "subdomain": subdomain}))
+def test_a_subdomain_that_cannot_be_is_refused(journey: Journey, type_command: Any, subdomain: str) -> None:
+    done = type_command("onboard", "-", stdin=json.dumps({**REQUEST, "subdomain": subdomain}))
 
-    assert done.returncode == 1
+    assert done.exit_code == 1
     assert done.stderr.startswith("subdomain: ")
 
 
-async def test_a_subdomain_and_an_email_are_taken_only_once(journey: Journey, run: Any) -> None:
-    first = run("onboard", "-", "--json", stdin=json.dumps(REQUEST))
-    assert first.returncode == 0, first.stderr
+def test_a_subdomain_and_an_email_are_taken_only_once(journey: Journey, type_command: Any) -> None:
+    first = type_command("onboard", "-", "--json", stdin=json.dumps(REQUEST))
+    assert first.exit_code == 0, first.stderr
     assert json.loads(first.stdout)["tenant"] == "careful"
 
-    again = run("onboard", "-", stdin=json.dumps(REQUEST))
+    again = type_command("onboard", "-", stdin=json.dumps(REQUEST))
 
-    assert again.returncode == 1
+    assert again.exit_code == 1
     assert "“careful” is taken by another organization" in again.stderr
     assert "super_users.0.email: This email belongs to a user of another organization." in again.stderr
 
@@ -85,22 +75,22 @@ async def test_a_subdomain_and_an_email_are_taken_only_once(journey: Journey, ru
     ("content", "said"),
     [("{not json", "is not JSON"), ("[" * 100_000, "nested too deeply"), ('"text"', "must be an object")],
 )
-async def test_a_file_that_is_no_request_gets_one_clear_line(
-    journey: Journey, run: Any, content: str, said: str
+def test_a_file_that_is_no_request_gets_one_clear_line(
+    journey: Journey, type_command: Any, content: str, said: str
 ) -> None:
-    done = run("onboard", "-", stdin=content)
+    done = type_command("onboard", "-", stdin=content)
 
-    assert done.returncode == 1
+    assert done.exit_code == 1
     first, nothing = done.stderr.strip().splitlines()
     assert said in first
     assert nothing == "Nothing was stored."
 
 
-async def test_an_unknown_tenant_and_a_retry_of_what_has_not_failed_are_refused_in_words(
-    journey: Journey, run: Any
+def test_an_unknown_tenant_and_a_retry_of_what_has_not_failed_are_refused_in_words(
+    journey: Journey, type_command: Any
 ) -> None:
-    assert "there is no tenant “nowhere”" in run("status", "nowhere").stderr
-    assert run("status", "nowhere").returncode == 1
+    assert "there is no tenant “nowhere”" in type_command("status", "nowhere").stderr
+    assert type_command("status", "nowhere").exit_code == 1
 
 
 def test_without_a_running_stack_a_command_says_which_settings_are_missing(tmp_path: Path) -> None:

@@ -2,12 +2,8 @@
 
 import asyncio
 import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,17 +26,13 @@ REQUEST: dict[str, Any] = {
 
 
 @pytest.fixture
-def run(journey: Journey, tmp_path: Path) -> Any:
-    """Runs `tenant-provisioning` with arguments, as from another terminal; its standard output, or its refusal."""
+def run(type_command: Any) -> Any:
+    """Runs `tenant-provisioning` with arguments; its standard output, or its refusal."""
 
     def command(*arguments: str, stdin: str = "", refused: bool = False) -> str:
-        done = subprocess.run(
-            [sys.executable, "-c", "from tenant_provisioning.cli import main; main()", *arguments],
-            env={"PATH": os.environ["PATH"], "DATA_DIR": str(journey.stack.data_dir)},
-            input=stdin, capture_output=True, text=True, timeout=200, cwd=tmp_path, check=False,
-        )  # fmt: skip
-        assert done.returncode == (1 if refused else 0), done.stderr
-        return done.stderr if refused else done.stdout
+        done = type_command(*arguments, stdin=stdin)
+        assert done.exit_code == (1 if refused else 0), done.output
+        return str(done.stderr if refused else done.stdout)
 
     return command
 
