@@ -152,14 +152,15 @@ async def onboard(file: Any, as_json: bool) -> None:
 
 def _read_json(file: Any) -> Any:
     """What the file holds; one clear line when it is not JSON."""
+    name = getattr(file, "name", "standard input")
     try:
         return json.loads(file.read(1_000_000).decode())
     except UnicodeDecodeError:
-        raise RequestInvalid({"": [f"{file.name} is not UTF-8 text."]}) from None
+        raise RequestInvalid({"": [f"{name} is not UTF-8 text."]}) from None
     except ValueError as mistake:
-        raise RequestInvalid({"": [f"{file.name} is not JSON: {mistake}."]}) from None
+        raise RequestInvalid({"": [f"{name} is not JSON: {mistake}."]}) from None
     except RecursionError:
-        raise RequestInvalid({"": [f"{file.name} is nested too deeply."]}) from None
+        raise RequestInvalid({"": [f"{name} is nested too deeply."]}) from None
 
 
 @main.command()

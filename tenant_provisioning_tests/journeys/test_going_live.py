@@ -66,7 +66,8 @@ def actions(journey: Journey) -> list[str]:
 
 def test_from_qa_to_everyday_life(journey: Journey, eventually: Eventually, run: Any) -> None:
     run("onboard", "-", stdin=json.dumps(REQUEST))
-    eventually(lambda: status(run)["status"] == "pending_qa" or None, "it waits for QA")
+    run("status", "lively", "--follow")
+    assert status(run)["status"] == "pending_qa"
 
     told = run("approve", "lively", refused=True)
     assert all(title in told for title in MANUAL_ITEMS.values())
