@@ -20,6 +20,8 @@ import httpx
 import psycopg
 import pytest
 import stamina
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from psycopg import sql
 
 from tenant_provisioning.catalog.sample import write_sample
@@ -299,6 +301,13 @@ def open_ctx(settings: Settings) -> Callable[..., AbstractAsyncContextManager[St
 def acme_reports(sample_catalog: Catalog) -> tuple[TemplateReport, ...]:
     """The 42 templates that match Acme's providers."""
     return matching_reports(sample_catalog.reports, {"lms": "APTEM", "english_maths": "BKSB", "crm": "HUBSPOT"})
+
+
+# a busy machine is no mistake
+hypothesis_settings.register_profile(
+    "house", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis_settings.load_profile("house")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

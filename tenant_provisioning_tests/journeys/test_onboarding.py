@@ -97,7 +97,7 @@ def test_two_customers_are_onboarded_side_by_side_and_share_nothing(journey: Jou
 
 def test_the_first_step_begins_within_ten_seconds_of_the_row(journey: Journey, eventually: Eventually) -> None:
     waits = []
-    for number in range(3):  # the best of three, so that a busy machine does not decide
+    for number in range(5):  # the best of five, so that a busy machine does not decide
         onboard(journey, f"Prompt College {number}", f"prompt-{number}", OTHER)
         organization = settled(journey, eventually, f"prompt-{number}")
         steps = in_database(journey, lambda db, of=organization.id: progress.list_steps(db, of))
