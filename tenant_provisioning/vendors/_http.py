@@ -239,6 +239,22 @@ class VendorHttp:
         return response
 
 
+class VendorClient:
+    """A vendor's client over one VendorHttp, open as long as that is: an async context manager."""
+
+    def __init__(self, http: VendorHttp) -> None:
+        self._http = http
+
+    async def __aenter__(self) -> Self:
+        await self._http.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._http.__aexit__(kind, error, trace)
+
+
 @lru_cache
 def trust(ca_file: Path | None) -> ssl.SSLContext:
     """The TLS context that trusts the usual authorities and, where given, the one in `ca_file` (PEM)."""

@@ -6,8 +6,6 @@ How operations are waited for is in `fabric_operations`, how answers read in `fa
 """
 
 import ssl
-from types import TracebackType
-from typing import Self
 
 import httpx
 
@@ -45,15 +43,6 @@ class Fabric(FabricLakehouses):
                 transient=_passes,
             )
         )
-
-    async def __aenter__(self) -> Self:
-        await self._http.__aenter__()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._http.__aexit__(kind, error, trace)
 
     async def get_capacity(self, capacity_id: str) -> Capacity:
         """The capacity; VendorRejected where the service principal may not see it."""

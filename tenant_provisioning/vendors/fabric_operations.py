@@ -11,7 +11,7 @@ import httpx
 
 from tenant_provisioning.model.errors import VendorError, VendorRejected, VendorUnavailable
 from tenant_provisioning.vendors._answers import broken, last_segment, reason, request_id, retry_after, vendor_code
-from tenant_provisioning.vendors._http import Pending, VendorHttp
+from tenant_provisioning.vendors._http import Pending, VendorClient
 from tenant_provisioning.vendors.fabric_records import Job
 
 GONE = ("WorkspaceNotFound", "ItemNotFound", "EntityNotFound")
@@ -21,11 +21,8 @@ OnOperation = Callable[[str], Awaitable[None]]
 """Told an operation's id before it is waited for, so that a crash in between loses nothing."""
 
 
-class FabricOperations:
+class FabricOperations(VendorClient):
     """Waiting for what Fabric does in its own time; `deadline` is in seconds everywhere."""
-
-    def __init__(self, http: VendorHttp) -> None:
-        self._http = http
 
     async def wait_for_operation(
         self, operation_id: str, *, deadline: float, after: float | None = None, operation: str = "operation"

@@ -7,13 +7,12 @@ customer's mail and website included. Whether a record resolves is `dns`'s busin
 import re
 import ssl
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import httpx
 
 from tenant_provisioning.model.errors import VendorRejected
-from tenant_provisioning.vendors._http import VendorHttp
+from tenant_provisioning.vendors._http import VendorClient, VendorHttp
 
 VENDOR = "GoDaddy"
 TYPES = frozenset({"A", "AAAA", "CNAME", "MX", "NS", "SRV", "TXT"})
@@ -45,7 +44,7 @@ class Domain:
     nameservers: tuple[str, ...]
 
 
-class GoDaddy:
+class GoDaddy(VendorClient):
     """The records of one GoDaddy account; open it and close it within one event loop.
 
     GoDaddy answers 409 for some seconds while it carries out a change to the zone, and 429 beyond 60 requests a minute.
@@ -63,7 +62,7 @@ class GoDaddy:
         attempts: int = 6,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        self._http = VendorHttp(
+        http = VendorHttp(
             VENDOR,
             base_url,
             headers={"Authorization": f"sso-key {key}:{secret}"},
@@ -73,15 +72,7 @@ class GoDaddy:
             transient=_zone_is_changing,
             transport=transport,
         )
-
-    async def __aenter__(self) -> Self:
-        await self._http.__aenter__()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._http.__aexit__(kind, error, trace)
+        super().__init__(http)
 
     async def get_domain(self, domain: str) -> Domain:
         """The domain; VendorRejected where it is not the account's or the account may not use the API."""

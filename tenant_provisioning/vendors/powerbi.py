@@ -5,8 +5,6 @@ too.
 """
 
 import ssl
-from types import TracebackType
-from typing import Self
 
 import httpx
 
@@ -42,15 +40,6 @@ class PowerBI(PowerBIDatasets):
                 transport=transport,
             )
         )
-
-    async def __aenter__(self) -> Self:
-        await self._http.__aenter__()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._http.__aexit__(kind, error, trace)
 
     async def find_group(self, name: str) -> Group | None:
         """The workspace of exactly this name, Fabric's too: no other API looks one up by name."""

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar
 
 from tenant_provisioning.model.errors import SetupError, VendorRejected
 from tenant_provisioning.vendors._answers import broken, last_segment, reason, request_id, retry_after, vendor_code
-from tenant_provisioning.vendors._http import Pending, VendorHttp
+from tenant_provisioning.vendors._http import Pending, VendorClient
 from tenant_provisioning.vendors.powerbi_records import Dataset, Datasource, Import, ImportResult
 
 VENDOR = "Power BI"
@@ -19,11 +19,8 @@ Row = Mapping[str, Any]
 NameConflict = Literal["Ignore", "Abort", "Overwrite", "CreateOrOverwrite"]
 
 
-class PowerBIDatasets:
+class PowerBIDatasets(VendorClient):
     """Datasets and the imports that bring some of them; `deadline` is in seconds everywhere."""
-
-    def __init__(self, http: VendorHttp) -> None:
-        self._http = http
 
     async def import_pbix(
         self,

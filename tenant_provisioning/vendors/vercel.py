@@ -6,14 +6,13 @@ Deployments are not made here, and the DNS record itself is written by `godaddy`
 import re
 import ssl
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import quote
 
 import httpx
 
 from tenant_provisioning.model.errors import VendorRejected
-from tenant_provisioning.vendors._http import VendorHttp
+from tenant_provisioning.vendors._http import VendorClient, VendorHttp
 
 VENDOR = "Vercel"
 HOST = re.compile(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}")
@@ -49,7 +48,7 @@ class DomainConfig:
     misconfigured: bool
 
 
-class Vercel:
+class Vercel(VendorClient):
     """The hosts of one Vercel account or team; open it and close it within one event loop."""
 
     def __init__(
@@ -64,7 +63,7 @@ class Vercel:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._team = {"teamId": team_id} if team_id else {}
-        self._http = VendorHttp(
+        http = VendorHttp(
             VENDOR,
             base_url,
             headers={"Authorization": f"Bearer {token}"},
@@ -73,15 +72,7 @@ class Vercel:
             attempts=attempts,
             transport=transport,
         )
-
-    async def __aenter__(self) -> Self:
-        await self._http.__aenter__()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._http.__aexit__(kind, error, trace)
+        super().__init__(http)
 
     async def find_domain(self, project: str, host: str) -> ProjectDomain | None:
         """The host as this project has it, or None."""
