@@ -311,10 +311,18 @@ hypothesis_settings.load_profile("house")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The journeys go first, as they take longest, and in one worker, as they share one running stack."""
+    """The journeys go first, as they take longest; what shares a server or a module's fixtures stays in one worker."""
     journeys = [item for item in items if item.get_closest_marker("journey")]
-    if hasattr(config, "workerinput"):
-        for item in journeys:
-            # what the mark xdist_group stands for; with pytest 9 xdist 3.8 no longer sees the mark itself
-            item._nodeid = f"{item.nodeid}@journeys"
     items[:] = journeys + [item for item in items if item not in set(journeys)]
+    if hasattr(config, "workerinput"):
+        for item in items:
+            # what the mark xdist_group stands for; with pytest 9 xdist 3.8 no longer sees the mark itself
+            item._nodeid = f"{item.nodeid}@{_group(item)}"
+
+
+def _group(item: pytest.Item) -> str:
+    if item.get_closest_marker("journey"):
+        return "journeys"
+    folder, _, file = item.nodeid.partition("::")[0].removeprefix("tenant_provisioning_tests/").partition("/")
+    # these folders start a server of their own, the others use the one of the session
+    return folder if folder in {"store", "vendors", "simulator"} else f"{folder}/{file}"

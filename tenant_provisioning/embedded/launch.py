@@ -51,7 +51,7 @@ class Launch:
         self.settings = settings_of_stack(self._data_dir, ports, self.postgres, catalog)
         self._environment = environment_for_children(self.settings)
 
-    def everything(self, *, dagster: bool, definitions: str | None) -> None:
+    def everything(self, *, dagster: bool) -> None:
         """Every part is ready. The first failure is raised, and ends the others' waiting."""
         with _crew(self._supervisor) as crew:
             database = crew.submit(self._start_postgres)
@@ -67,7 +67,7 @@ class Launch:
             ]
             if dagster:
                 # its sensors read the platform's tables, and its definitions the catalog
-                tasks.append(crew.submit(lambda: self._start_dagster(schema, definitions)))
+                tasks.append(crew.submit(lambda: self._start_dagster(schema)))
             for task in as_completed(tasks):
                 task.result()
 
@@ -119,13 +119,13 @@ class Launch:
         if answer.status_code >= 300:
             raise SetupError(f"the simulator did not take the catalog's reports: {json.dumps(answer.text[:500])}")
 
-    def _start_dagster(self, schema: Future[None], definitions: str | None) -> None:
+    def _start_dagster(self, schema: Future[None]) -> None:
         schema.result()
         prepare_home(self._environment)
         storage = self.postgres.url("dagster")
         if storage_needs_migration(storage):
             self._supervisor.run(migration_program(self._environment))
-        program = dagster_program(self._environment, port=self._ports.dagster, definitions=definitions)
+        program = dagster_program(self._environment, port=self._ports.dagster)
         self._supervisor.start(program, DagsterReadiness(self._ports.dagster), within=180)
         note_storage_version(storage)
 
