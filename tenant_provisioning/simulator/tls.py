@@ -10,7 +10,6 @@ from pathlib import Path
 
 import trustme
 
-
 SQL_HOSTS = ("*.datawarehouse.fabric.microsoft.com", "*.database.fabric.microsoft.com", "*.database.windows.net")
 
 

@@ -7,6 +7,7 @@ from tenant_provisioning.model.artifact import Artifact, ArtifactKind
 from tenant_provisioning.model.errors import SetupError, VendorRejected
 from tenant_provisioning.model.naming import connection_name, dataset_name
 from tenant_provisioning.model.qa import Verdict, judged
+from tenant_provisioning.steps import fabric_data_store
 from tenant_provisioning.steps._item import find_item, remember_operation, remove_item
 from tenant_provisioning.steps._names import once_free
 from tenant_provisioning.steps._together import together
@@ -14,8 +15,9 @@ from tenant_provisioning.steps.context import StepContext, StepResult
 from tenant_provisioning.steps.ownership import Found, ensure_artifact, require_artifact
 from tenant_provisioning.steps.tmdl import point_to
 from tenant_provisioning.store import artifacts
-from tenant_provisioning.vendors.fabric_records import Connection, DefinitionPart, ServicePrincipal, SqlEndpoint
+from tenant_provisioning.vendors.fabric_records import Connection, DefinitionPart, ServicePrincipal
 from tenant_provisioning.vendors.powerbi_records import Datasource
+from tenant_provisioning.vendors.sql import SqlDatabase
 
 KIND = ArtifactKind.DATASET
 ELSEWHERE = "The dataset reads another data store than this tenant's own. Do not go live: run the dataset step again."
@@ -30,10 +32,10 @@ async def ensure(ctx: StepContext) -> StepResult:
     )
     dataset_id, deadline = str(dataset.vendor_id), ctx.settings.operation_deadline
     read = await ctx.vendors.powerbi.wait_for_datasources(workspace_id, dataset_id, deadline=deadline)
-    if {(one.server, one.database) for one in read} != {(source.server, source.id)}:
+    if {(one.server, one.database) for one in read} != {(source.server, source.database)}:
         await _repoint(ctx, workspace_id, dataset_id, source)
     await ctx.vendors.fabric.bind_connection(
-        workspace_id, dataset_id, str(connection.vendor_id), server=source.server, database=source.id
+        workspace_id, dataset_id, str(connection.vendor_id), server=source.server, database=source.database
     )
     refresh_id = await ctx.vendors.powerbi.refresh_dataset(workspace_id, dataset_id)
     await ctx.vendors.powerbi.wait_for_refresh(workspace_id, dataset_id, refresh_id, deadline=deadline)
@@ -43,13 +45,13 @@ async def ensure(ctx: StepContext) -> StepResult:
             "name": dataset_name(ctx.organization.name),
             "connection_id": str(connection.vendor_id),
             "server": source.server,
-            "database": source.id,
+            "database": source.database,
         },
         links={"open": f"{ctx.settings.powerbi_app_url}/groups/{workspace_id}/datasets/{dataset_id}"},
     )
 
 
-async def _ensure_model(ctx: StepContext, workspace_id: str, source: SqlEndpoint) -> Artifact:
+async def _ensure_model(ctx: StepContext, workspace_id: str, source: SqlDatabase) -> Artifact:
     fabric, name = ctx.vendors.fabric, dataset_name(ctx.organization.name)
 
     async def find(row: Artifact | None) -> Found | None:
@@ -74,18 +76,18 @@ async def _ensure_model(ctx: StepContext, workspace_id: str, source: SqlEndpoint
     return await ensure_artifact(ctx, KIND, thing=f"the dataset “{name}”", find=find, create=create)
 
 
-async def _repoint(ctx: StepContext, workspace_id: str, dataset_id: str, source: SqlEndpoint) -> None:
+async def _repoint(ctx: StepContext, workspace_id: str, dataset_id: str, source: SqlDatabase) -> None:
     """The dataset reads the tenant's data store again: somebody has pointed it elsewhere, or the data store was made anew."""
     parts, deadline = await _own_definition(ctx, source), ctx.settings.operation_deadline
     await ctx.vendors.fabric.update_definition(workspace_id, dataset_id, parts, deadline=deadline)
 
     def reads_own(read: tuple[Datasource, ...]) -> bool:  # what else the template reads is for the check to tell
-        return {(one.server, one.database) for one in read if one.type == "Sql"} == {(source.server, source.id)}
+        return {(one.server, one.database) for one in read if one.type == "Sql"} == {(source.server, source.database)}
 
     await ctx.vendors.powerbi.wait_for_datasources(workspace_id, dataset_id, deadline=deadline, until=reads_own)
 
 
-async def _own_definition(ctx: StepContext, source: SqlEndpoint) -> tuple[DefinitionPart, ...]:
+async def _own_definition(ctx: StepContext, source: SqlDatabase) -> tuple[DefinitionPart, ...]:
     """What the tenant's dataset is to be defined by."""
     template = await ctx.vendors.fabric.get_definition(
         str(ctx.settings.template_workspace_id),
@@ -95,12 +97,12 @@ async def _own_definition(ctx: StepContext, source: SqlEndpoint) -> tuple[Defini
     return pointed_at(template, source)
 
 
-def pointed_at(template: tuple[DefinitionPart, ...], source: SqlEndpoint) -> tuple[DefinitionPart, ...]:
+def pointed_at(template: tuple[DefinitionPart, ...], source: SqlDatabase) -> tuple[DefinitionPart, ...]:
     """The template's definition, reading this source. SetupError when the template names no data source to replace."""
     parts, replaced = [], 0
     for part in template:
         if part.path.endswith(".tmdl"):
-            text, count = point_to(part.content.decode(), source.server, source.id)
+            text, count = point_to(part.content.decode(), source.server, source.database)
             parts.append(DefinitionPart(part.path, text.encode()))
             replaced += count
         elif part.path != ".platform":  # carries the template's own name and identity
@@ -112,7 +114,7 @@ def pointed_at(template: tuple[DefinitionPart, ...], source: SqlEndpoint) -> tup
     return tuple(parts)
 
 
-async def _ensure_connection(ctx: StepContext, workspace_id: str, source: SqlEndpoint) -> Artifact:
+async def _ensure_connection(ctx: StepContext, workspace_id: str, source: SqlDatabase) -> Artifact:
     fabric, name = ctx.vendors.fabric, connection_name(workspace_id)
 
     async def find(row: Artifact | None) -> Found | None:
@@ -143,15 +145,15 @@ async def _ensure_connection(ctx: StepContext, workspace_id: str, source: SqlEnd
     async def make() -> Connection:
         secret = ctx.settings.connection_secret.get_secret_value()
         reader = ServicePrincipal(ctx.settings.entra_tenant_id, ctx.settings.entra_client_id, secret)
-        return await fabric.create_connection(name, server=source.server, database=source.id, credentials=reader)
+        return await fabric.create_connection(name, server=source.server, database=source.database, credentials=reader)
 
     return await ensure_artifact(
         ctx, ArtifactKind.CONNECTION, thing=f"the connection “{name}”", find=find, create=create
     )
 
 
-def _leads_to(connection: Connection, source: SqlEndpoint) -> bool:
-    return connection.path.casefold() == f"{source.server};{source.id}".casefold()
+def _leads_to(connection: Connection, source: SqlDatabase) -> bool:
+    return connection.path.casefold() == f"{source.server};{source.database}".casefold()
 
 
 def _described(connection: Connection) -> Found:
@@ -163,12 +165,8 @@ async def verify(ctx: StepContext) -> list[Verdict]:
     """Whether the dataset reads this tenant's data store and no other, and answers a query with this tenant's data only."""
     workspace_id = await _workspace_id(ctx)
     row = await require_artifact(ctx, KIND, step="powerbi_dataset")
-    lakehouse = await ctx.vendors.fabric.find_lakehouse(
-        str((await require_artifact(ctx, ArtifactKind.FABRIC_WORKSPACE, step="fabric_workspace")).vendor_id),
-        str((await require_artifact(ctx, ArtifactKind.LAKEHOUSE, step="fabric_data_store")).vendor_id),
-    )
-    endpoint = lakehouse.sql_endpoint if lakehouse else None
-    own = "no data store" if endpoint is None else f"{endpoint.server};{endpoint.id}"
+    store = await fabric_data_store.find(ctx)
+    own = "no data store" if store is None else f"{store.server};{store.database}"
     sources = await ctx.vendors.powerbi.list_datasources(workspace_id, str(row.vendor_id))
     found = ", ".join(sorted({f"{source.server};{source.database}" for source in sources})) or "no data source"
     rows = await ctx.vendors.powerbi.execute_query(workspace_id, str(row.vendor_id), "EVALUATE 'tenant'")
@@ -180,7 +178,7 @@ async def verify(ctx: StepContext) -> list[Verdict]:
             "dataset_is_bound_to_own_data",
             expected=own,
             found=found,
-            reason=ELSEWHERE if endpoint else NO_DATA_STORE,
+            reason=ELSEWHERE if store else NO_DATA_STORE,
         ),
         judged(
             "dataset_answers_a_query",
@@ -215,10 +213,10 @@ async def _workspace_id(ctx: StepContext) -> str:
     return str((await require_artifact(ctx, ArtifactKind.POWERBI_WORKSPACE, step="powerbi_workspace")).vendor_id)
 
 
-async def _source(ctx: StepContext) -> SqlEndpoint:
-    store = await require_artifact(ctx, ArtifactKind.LAKEHOUSE, step="fabric_data_store")
+async def _source(ctx: StepContext) -> SqlDatabase:
+    store = await require_artifact(ctx, ArtifactKind.DATA_STORE, step="fabric_data_store")
     if not (store.details.get("server") and store.details.get("database")):
         raise SetupError(
             f"the data store of {ctx.organization.name} is not finished: run the step fabric_data_store first"
         )
-    return SqlEndpoint(str(store.details["database"]), str(store.details["server"]))
+    return SqlDatabase(str(store.details["server"]), str(store.details["database"]))

@@ -10,11 +10,13 @@ from uuid import UUID
 import psycopg
 
 from tenant_provisioning.model.catalog import CATEGORIES
+from tenant_provisioning.model.data_store import DataStoreKind
 from tenant_provisioning.model.errors import LifecycleError, NoSuchTenant, ProvisioningError
 from tenant_provisioning.model.lifecycle import DeploymentStatus, check_move
-from tenant_provisioning.model.tenant import DataStoreKind, Organization
+from tenant_provisioning.model.tenant import Organization
 from tenant_provisioning.store.database import Connection, Database, acting
 
+CONNECTION_COLUMN = "data_store_connection"  # to which the vault binds the connection string
 STAYS_AS_IT_IS = {DeploymentStatus.PROVISIONING, DeploymentStatus.PENDING_QA, DeploymentStatus.ACTIVE}
 BEGINS_PROVISIONING = {DeploymentStatus.REQUESTED, DeploymentStatus.FAILED}
 

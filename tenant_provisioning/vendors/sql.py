@@ -1,7 +1,7 @@
 """T-SQL over TDS, for warehouses and SQL databases of Fabric and of Azure: a batch is sent, and rows come back.
 
-python-tds speaks the protocol and blocks, so it works in a thread. Sign-in is by a token of Microsoft Entra and by nothing else, over
-TLS with the host checked. What is asked is `steps`' business; nothing here knows a table.
+python-tds speaks the protocol and blocks, so it works in a thread. Sign-in is by a token of Microsoft Entra and by
+nothing else, over TLS with the host checked. What is asked is `steps`' business; nothing here knows a table.
 """
 
 import asyncio
@@ -16,7 +16,8 @@ import certifi
 import pytds
 import pytds.tls
 
-from tenant_provisioning.model.errors import VendorRejected, VendorUnavailable
+from tenant_provisioning.model.errors import VendorError, VendorRejected, VendorUnavailable
+from tenant_provisioning.vendors._http import Pending, poll
 from tenant_provisioning.vendors.microsoft import SQL_SCOPE, EntraTokens
 
 VENDOR = "SQL"
@@ -63,6 +64,25 @@ class Sql:
     async def query(self, at: SqlDatabase, statement: str, *, operation: str) -> tuple[tuple[Any, ...], ...]:
         """The rows that the statement answers."""
         return await self._call(at, [statement], operation)
+
+    async def wait_until_open(self, at: SqlDatabase, *, deadline: float) -> None:
+        """Return when a database just made lets us in: what its maker is granted there arrives after it."""
+
+        async def check() -> bool | Pending:
+            try:
+                await self.query(at, "SELECT TABLE_NAME FROM INFORMATION_SCHEMA.TABLES", operation="sign in")
+            except VendorError as closed:
+                if not (isinstance(closed, VendorUnavailable) or self.refuses_sign_in(closed)):
+                    raise
+                return Pending(closed.message)
+            return True
+
+        await poll(VENDOR, "sign in", check, deadline=deadline)
+
+    @staticmethod
+    def refuses_sign_in(error: VendorError) -> bool:
+        """Whether the database is there, perhaps, but not for us."""
+        return error.vendor == VENDOR and error.code in {str(number) for number in LOGIN_FAILED}
 
     async def _call(self, at: SqlDatabase, batches: Iterable[str], operation: str) -> tuple[tuple[Any, ...], ...]:
         token = await self._tokens.token(SQL_SCOPE)

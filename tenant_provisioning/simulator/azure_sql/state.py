@@ -16,7 +16,6 @@ from tenant_provisioning.simulator.azure_sql.errors import (
     refusal,
 )
 from tenant_provisioning.simulator.azure_sql.records import USUAL_COLLATION, Database, Operation, Sku, pooled, sku_of
-
 from tenant_provisioning.simulator.fabric import template
 from tenant_provisioning.simulator.fabric.records import Store, TableData
 
