@@ -4,6 +4,7 @@ connection, refreshed. The data store itself is `fabric_data_store`."""
 from dataclasses import replace
 
 from tenant_provisioning.model.artifact import Artifact, ArtifactKind
+from tenant_provisioning.model.data_store import DataStoreKind
 from tenant_provisioning.model.errors import SetupError, VendorRejected
 from tenant_provisioning.model.naming import connection_name, dataset_name
 from tenant_provisioning.model.qa import Verdict, judged
@@ -14,7 +15,7 @@ from tenant_provisioning.steps._together import together
 from tenant_provisioning.steps.context import StepContext, StepResult
 from tenant_provisioning.steps.ownership import Found, ensure_artifact, require_artifact
 from tenant_provisioning.steps.tmdl import point_to
-from tenant_provisioning.store import artifacts
+from tenant_provisioning.store import artifacts, organizations
 from tenant_provisioning.vendors.fabric_records import Connection, DefinitionPart, ServicePrincipal
 from tenant_provisioning.vendors.powerbi_records import Datasource
 from tenant_provisioning.vendors.sql import SqlDatabase
@@ -180,14 +181,23 @@ async def verify(ctx: StepContext) -> list[Verdict]:
             found=found,
             reason=ELSEWHERE if store else NO_DATA_STORE,
         ),
-        judged(
-            "dataset_answers_a_query",
-            expected=str(ctx.organization.id),
-            found=", ".join(owners) or "no row",
-            reason="A query through the dataset does not return this organization's data and only that. Do not go live: "
-            "run the data store and dataset steps again.",
-        ),
+        await _judge_owners(ctx, owners),
     ]
+
+
+async def _judge_owners(ctx: StepContext, owners: list[str]) -> Verdict:
+    """Whether what a query answers is this organization's; what a customer brings need not know our ids, only no other's."""
+    expected, found = str(ctx.organization.id), ", ".join(owners) or "no row"
+    if ctx.organization.data_store is DataStoreKind.BRING_YOUR_OWN:
+        others = await organizations.others_among(ctx.db, ctx.organization.id, owners)
+        expected, found = "no other organization's data", ", ".join(others) or "no other organization's data"
+    return judged(
+        "dataset_answers_a_query",
+        expected=expected,
+        found=found,
+        reason="A query through the dataset does not return this organization's data and only that. Do not go live: "
+        "run the data store and dataset steps again.",
+    )
 
 
 async def remove(ctx: StepContext, artifact: Artifact) -> None:

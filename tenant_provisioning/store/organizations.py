@@ -164,6 +164,16 @@ async def get_connection(db: Database, organization_id: UUID) -> str | None:
     return ciphertext
 
 
+async def others_among(db: Database, organization_id: UUID, texts: list[str]) -> list[str]:
+    """Which of these texts are the ids of other organizations."""
+    async with db.connection() as connection:
+        rows = await connection.execute(
+            "select id::text from organizations where id::text = any(%s) and id <> %s order by 1",
+            (texts, organization_id),
+        )
+        return [row["id"] async for row in rows]
+
+
 def organization_of(row: dict[str, Any]) -> Organization:
     """The record of a row of `organizations`."""
     return Organization(
