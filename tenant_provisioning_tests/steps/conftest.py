@@ -80,7 +80,7 @@ def module_settings(make_settings: Callable[[Any, str], Settings], module_world:
 
 @pytest.fixture(scope="module")
 def make_acme(module_settings: Settings, onboarding_form: Callable[..., dict[str, Any]]) -> Callable[..., str]:
-    """Makes another Acme, with one super user and these fields, and does these steps for it; gives its subdomain. Not within an event loop."""
+    """Makes another Acme with these fields, and does these steps for it; gives its subdomain. Not within an event loop."""
 
     vault = Vault(module_settings.secrets_key.get_secret_value())
 

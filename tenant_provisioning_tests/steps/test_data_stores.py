@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import pytest
+from psycopg import sql
 
 from tenant_provisioning.model.artifact import ArtifactKind
 from tenant_provisioning.model.data_store import DataStoreKind
@@ -29,6 +30,12 @@ async def all_verdicts(ctx: StepContext) -> dict[str, tuple[bool, str]]:
     return {verdict.check: (verdict.passed, verdict.found) for step in TO_DATASET for verdict in await step.verify(ctx)}
 
 
+async def do(ctx: StepContext, *steps: Any) -> None:
+    """These steps, in order."""
+    for step in steps:
+        await step.ensure(ctx)
+
+
 async def tenant_rows(ctx: StepContext) -> tuple[tuple[Any, ...], ...]:
     """Whose tables these are, as SQL tells it."""
     at = await fabric_data_store.find(ctx)
@@ -42,8 +49,7 @@ async def test_from_the_request_to_a_dataset_that_reads_it(
 ) -> None:
     before = vendors()
     async with open_ctx(await asyncio.to_thread(make_acme, data_store={"kind": kind})) as ctx:
-        for step in TO_DATASET:
-            await step.ensure(ctx)
+        await do(ctx, *TO_DATASET)
 
         verdicts = await all_verdicts(ctx)
         assert all(passed for passed, _ in verdicts.values()), verdicts
@@ -79,7 +85,7 @@ async def test_a_data_store_without_its_tables_is_told_and_mended_or_explained(
         verdicts = {verdict.check: verdict.found for verdict in await fabric_data_store.verify(ctx)}
         assert verdicts == {"schema_is_ready": "rooms missing", "endpoint_is_ready": "Success"}
 
-        with pytest.raises(SetupError, match="no table rooms: look at (DATA_STORE_|AZURE_SQL_TEMPLATE)"):
+        with pytest.raises(SetupError, match=r"no table rooms: look at (DATA_STORE_|AZURE_SQL_TEMPLATE)"):
             await fabric_data_store.ensure(ctx)
 
 
@@ -95,8 +101,7 @@ async def test_a_data_store_that_somebody_removed_is_told_and_made_anew(
         assert await fabric_data_store.find(ctx) is None
         assert not any(verdict.passed for verdict in await fabric_data_store.verify(ctx))
 
-        for step in TO_DATASET:
-            await step.ensure(ctx)
+        await do(ctx, *TO_DATASET)
 
         verdicts = await all_verdicts(ctx)
         assert all(passed for passed, _ in verdicts.values()), verdicts
@@ -140,8 +145,7 @@ async def test_a_customers_own_is_read_and_never_ours_to_remove(
     before = vendors()
     fields, workspace_id, warehouse_id, address = customers
     async with open_ctx(await asyncio.to_thread(make_acme, data_store=fields)) as ctx:
-        for step in TO_DATASET:
-            await step.ensure(ctx)
+        await do(ctx, *TO_DATASET)
 
         verdicts = await all_verdicts(ctx)
         assert all(passed for passed, _ in verdicts.values()), verdicts
@@ -169,7 +173,8 @@ async def test_the_customers_secret_is_in_no_row_in_the_clear(
                 "select table_name from information_schema.tables where table_schema = 'public'"
             )
             for table in [row["table_name"] async for row in tables]:
-                rows = await connection.execute(f"select to_jsonb(t) as row from public.{table} t".encode())
+                query = sql.SQL("select to_jsonb(t) as row from {} t").format(sql.Identifier("public", table))
+                rows = await connection.execute(query)
                 assert SECRET not in json.dumps([row["row"] async for row in rows]), table
         assert SECRET not in repr(ctx.form)
 
@@ -213,8 +218,7 @@ async def test_what_cannot_be_reached_is_explained(
 ) -> None:
     async with open_ctx(await asyncio.to_thread(make_acme, data_store={**customers[0], field: value})) as ctx:
         with pytest.raises(SetupError, match=said):
-            for step in (fabric_workspace, fabric_data_store):
-                await step.ensure(ctx)
+            await do(ctx, fabric_workspace, fabric_data_store)
 
 
 async def test_a_customers_own_without_the_tables_is_explained(

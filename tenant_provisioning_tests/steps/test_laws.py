@@ -32,7 +32,7 @@ from tenant_provisioning.steps import (
     super_users,
 )
 from tenant_provisioning.steps.context import StepContext
-from tenant_provisioning.steps.powerbi_dataset import pointed_at
+from tenant_provisioning.steps.dataset_template import pointed_at
 from tenant_provisioning.steps.removal import REMOVERS, remove_created
 from tenant_provisioning.steps.reports import ensure_reports
 from tenant_provisioning.store import artifacts

@@ -1,6 +1,6 @@
 """The TDS server: one port for every data store, as Azure's gateways are; which one is meant, the sign-in says.
 
-TLS begins inside PRELOGIN packets and everything after it is encrypted. Sign-in is by a token of Microsoft Entra and by nothing else.
+TLS begins inside PRELOGIN packets and everything after it is encrypted. Sign-in is by a token of Entra and by nothing else.
 """
 
 import asyncio

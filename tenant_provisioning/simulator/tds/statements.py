@@ -30,7 +30,9 @@ USERS = re.compile(r"select\s+name\s+from\s+sys\.database_principals\s+where\s+(
 DROP_USER = re.compile(r"drop\s+user\s+\[((?:[^\]]|\]\])+)\]", re.IGNORECASE)
 COLUMN = re.compile(rf"select\s+\[?(\w+)\]?\s+from\s+{NAME}", re.IGNORECASE)
 CONSTRAINTS = frozenset({"constraint", "primary", "foreign", "unique", "check"})
-NOT_IN_WAREHOUSES = re.compile(r"\b(nvarchar|nchar|datetime|money|smallmoney|xml|tinyint|text|ntext|image)\b", re.IGNORECASE)  # fmt: skip
+NOT_IN_WAREHOUSES = re.compile(
+    r"\b(nvarchar|nchar|datetime|money|smallmoney|xml|tinyint|text|ntext|image)\b", re.IGNORECASE
+)
 COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 SYSTEM_USERS = ("public", "dbo", "guest", "INFORMATION_SCHEMA", "sys")
 
