@@ -139,10 +139,18 @@ async def onboard(file: Any, as_json: bool) -> None:
     from tenant_provisioning.settings import load_settings
     from tenant_provisioning.store.database import open_database
     from tenant_provisioning.store.requests import submit
+    from tenant_provisioning.store.vault import Vault
 
     raw, settings = _read_json(file), load_settings()
     async with open_database(settings.database_url.get_secret_value()) as db:
-        organization = await submit(db, raw, requested_by=getpass.getuser(), default_domain=settings.platform_domain)
+        organization = await submit(
+            db,
+            raw,
+            requested_by=getpass.getuser(),
+            default_domain=settings.platform_domain,
+            offered=settings.offered_data_stores,
+            vault=Vault(settings.secrets_key.get_secret_value()),
+        )
     if as_json:
         told = {"organization": str(organization.id), "tenant": organization.subdomain, "status": organization.status}
         click.echo(json.dumps(told))

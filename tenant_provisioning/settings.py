@@ -6,11 +6,13 @@ The vendors' addresses default to the real vendors. No setting is named anywhere
 import os
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 from uuid import UUID
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from tenant_provisioning.model.data_store import DataStoreKind
 from tenant_provisioning.model.errors import SetupError
 from tenant_provisioning.model.qa import MANUAL_ITEMS
 
@@ -18,6 +20,13 @@ from tenant_provisioning.model.qa import MANUAL_ITEMS
 def data_dir() -> Path:
     """Where the embedded default keeps its database, certificates and logs; DATA_DIR moves it."""
     return Path(os.environ.get("DATA_DIR", ".data")).absolute()
+
+
+# what has to be set before a kind of data store can be offered
+NEEDS = {
+    DataStoreKind.FABRIC_SQL_DATABASE: ("data_store_dacpac_path",),
+    DataStoreKind.AZURE_SQL_DATABASE: ("azure_sql_server_id", "azure_sql_template_database"),
+}
 
 
 class CatalogSettings(BaseSettings):
@@ -63,6 +72,34 @@ class Settings(CatalogSettings):
     connection_client_secret: SecretStr | None = Field(
         default=None, description="the secret datasets read with, when the client itself signs in with a certificate"
     )
+
+    # data stores and the dataset over them
+    data_store_schema_path: Path | None = Field(
+        default=None, description="T-SQL that makes a warehouse's tables; empty takes the product's own"
+    )
+    data_store_dacpac_path: Path | None = Field(default=None, description="the schema of a Fabric SQL database")
+    arm_api_url: str = "https://management.azure.com"
+    azure_sql_server_id: str = Field(
+        default="",
+        pattern=r"^$|^/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.Sql/servers/[^/]+$",
+        description="the resource id of the Azure SQL server: /subscriptions/…/providers/Microsoft.Sql/servers/…",
+    )
+    azure_sql_template_database: str = Field(
+        default="", description="what tenants' Azure SQL databases are copied from"
+    )
+    azure_sql_elastic_pool: str = ""
+    sql_gateway: str = Field(
+        default="", description="host:port to reach every data store's SQL through, if not its own"
+    )
+    data_store_kinds: str = Field(
+        default="lakehouse", validate_default=True, description="the kinds a customer can choose, comma separated"
+    )
+    dataset_source: Literal["workspace", "folder", "pbix"] = Field(
+        default="workspace", description="what datasets are made from: TEMPLATE_DATASET_ID, or DATASET_TEMPLATE_PATH"
+    )
+    dataset_template_path: Path | None = Field(default=None, description="a folder with a TMDL definition, or a .pbix")
+    dataset_server_parameter: str = Field(default="Server", description="of the .pbix: the parameter for the server")
+    dataset_database_parameter: str = "Database"
 
     # GoDaddy, Vercel, DNS
     godaddy_api_url: str = "https://api.godaddy.com"
@@ -114,6 +151,30 @@ class Settings(CatalogSettings):
         if unknown:
             raise ValueError(f"{', '.join(unknown)} is no item of the checklist; known are {', '.join(MANUAL_ITEMS)}")
         return given
+
+    @field_validator("data_store_kinds")
+    @classmethod
+    def _kinds_with_their_templates(cls, given: str, others: ValidationInfo) -> str:
+        kinds = _listed(given)
+        unknown = sorted(set(kinds) - set(DataStoreKind))
+        if unknown or not kinds:
+            raise ValueError(f"it names {', '.join(unknown) or 'nothing'}; known are {', '.join(DataStoreKind)}")
+        for kind in kinds:
+            for needed in NEEDS.get(DataStoreKind(kind), ()):
+                if not others.data.get(needed):
+                    raise ValueError(f"{kind} can only be offered with {needed.upper()}")
+        return given
+
+    @property
+    def offered_data_stores(self) -> tuple[DataStoreKind, ...]:
+        """The kinds of data store that can be chosen; the first is taken where a request names none."""
+        return tuple(DataStoreKind(kind) for kind in _listed(self.data_store_kinds))
+
+    @cached_property
+    def sql_address(self) -> tuple[str, int] | None:
+        """Where every data store's SQL is reached, None for each at its own address."""
+        host, _, port = self.sql_gateway.rpartition(":")
+        return (host, int(port)) if host else None
 
     @property
     def required_items(self) -> tuple[str, ...]:

@@ -84,6 +84,7 @@ class Launch:
         options = {
             "--port": self._ports.simulator,
             "--dns-port": self._ports.dns,
+            "--tds-port": self._ports.tds,
             "--ca-file": ca_file(self._data_dir),
             "--ready-file": ready_file,
             "--state": folder / "state.sqlite",

@@ -14,7 +14,7 @@ class ArtifactKind(StrEnum):
     HOSTING_DOMAIN = "hosting_domain"
     DNS_RECORD = "dns_record"
     FABRIC_WORKSPACE = "fabric_workspace"
-    LAKEHOUSE = "lakehouse"
+    DATA_STORE = "data_store"
     POWERBI_WORKSPACE = "powerbi_workspace"
     CONNECTION = "connection"
     DATASET = "dataset"

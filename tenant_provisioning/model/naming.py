@@ -68,6 +68,16 @@ def lakehouse_name(subdomain: str) -> str:
     return "lh_" + subdomain.replace("-", "_")
 
 
+def warehouse_name(subdomain: str) -> str:
+    """As `lakehouse_name`: a warehouse and a lakehouse share a workspace's SQL endpoint names."""
+    return "wh_" + subdomain.replace("-", "_")
+
+
+def database_name(subdomain: str) -> str:
+    """The SQL database's name, in Fabric and on an Azure SQL server."""
+    return "db_" + subdomain.replace("-", "_")
+
+
 def dataset_name(name: str) -> str:
     """The dataset as the customer sees it in Power BI."""
     return f"{name[:200]} dataset"

@@ -18,12 +18,14 @@ from tenant_provisioning.store import organizations, requests
 from tenant_provisioning.store.database import Database, open_database
 from tenant_provisioning.store.vault import Vault
 from tenant_provisioning.vendors._http import trust
+from tenant_provisioning.vendors.azure_sql import AzureSql
 from tenant_provisioning.vendors.dns import Resolver
 from tenant_provisioning.vendors.fabric import Fabric
 from tenant_provisioning.vendors.godaddy import GoDaddy
 from tenant_provisioning.vendors.mail import Mailer
 from tenant_provisioning.vendors.microsoft import EntraTokens
 from tenant_provisioning.vendors.powerbi import PowerBI
+from tenant_provisioning.vendors.sql import Sql
 from tenant_provisioning.vendors.supabase import SupabaseAuth
 from tenant_provisioning.vendors.vercel import Vercel
 
@@ -37,6 +39,8 @@ class Vendors:
     godaddy: GoDaddy
     vercel: Vercel
     supabase: SupabaseAuth
+    azure_sql: AzureSql
+    sql: Sql
     resolver: Resolver
     mailer: Mailer
 
@@ -124,6 +128,13 @@ async def open_vendors(settings: Settings) -> AsyncIterator[Vendors]:
                     settings.supabase_anon_key.get_secret_value(),
                     **calls,
                 )
+            ),
+            azure_sql=await stack.enter_async_context(AzureSql(settings.arm_api_url, tokens, **calls)),
+            sql=Sql(
+                tokens,
+                ca_file=settings.tls_ca_file,
+                timeout=settings.call_timeout,
+                gateway=settings.sql_address,
             ),
             resolver=Resolver(settings.nameservers),
             mailer=Mailer(

@@ -21,7 +21,7 @@ REMOVERS: dict[ArtifactKind, Callable[[StepContext, Artifact], Awaitable[None]]]
     ArtifactKind.HOSTING_DOMAIN: hosting_domain.remove,
     ArtifactKind.DNS_RECORD: dns_record.remove,
     ArtifactKind.FABRIC_WORKSPACE: fabric_workspace.remove,
-    ArtifactKind.LAKEHOUSE: fabric_data_store.remove,
+    ArtifactKind.DATA_STORE: fabric_data_store.remove,
     ArtifactKind.POWERBI_WORKSPACE: powerbi_workspace.remove,
     ArtifactKind.CONNECTION: powerbi_dataset.remove,
     ArtifactKind.DATASET: powerbi_dataset.remove,

@@ -77,6 +77,6 @@ STAGES: dict[str, Stage] = {
     "rollback/hosting_domain": _removal(K.HOSTING_DOMAIN),
     "rollback/connection": _removal(K.CONNECTION),
     "rollback/powerbi_workspace": _removal_with_workspace(K.POWERBI_WORKSPACE, K.REPORT, K.DATASET),
-    "rollback/fabric_workspace": _removal_with_workspace(K.FABRIC_WORKSPACE, K.LAKEHOUSE),
+    "rollback/fabric_workspace": _removal_with_workspace(K.FABRIC_WORKSPACE, K.DATA_STORE),
     "rollback/organization_record": forget_organization,
 }

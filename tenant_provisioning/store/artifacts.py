@@ -113,6 +113,20 @@ async def was_removed(db: Database, kind: ArtifactKind, name: str) -> bool:
     return row is not None and bool(row["found"])
 
 
+async def is_anothers(db: Database, organization_id: UUID, vendor_id: str, *, created: bool = False) -> bool:
+    """True when another organization's ledger holds the thing with this id; with `created`, when it was made for that one."""
+    async with db.connection() as connection:
+        rows = await connection.execute(
+            """select exists (
+                 select from provisioned_artifacts
+                 where vendor_id = %s and organization_id <> %s and state <> 'removed' and (created or not %s)
+               ) as found""",
+            (vendor_id, organization_id, created),
+        )
+        row = await rows.fetchone()
+    return row is not None and bool(row["found"])
+
+
 async def list_artifacts(db: Database, organization_id: UUID, *, include_removed: bool = False) -> list[Artifact]:
     """The organization's artifacts that are not removed, or all, newest intent first: rollback's order."""
     async with db.connection() as connection:

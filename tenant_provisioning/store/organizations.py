@@ -10,11 +10,13 @@ from uuid import UUID
 import psycopg
 
 from tenant_provisioning.model.catalog import CATEGORIES
+from tenant_provisioning.model.data_store import DataStoreKind
 from tenant_provisioning.model.errors import LifecycleError, NoSuchTenant, ProvisioningError
 from tenant_provisioning.model.lifecycle import DeploymentStatus, check_move
-from tenant_provisioning.model.tenant import DataStoreKind, Organization
+from tenant_provisioning.model.tenant import Organization
 from tenant_provisioning.store.database import Connection, Database, acting
 
+CONNECTION_COLUMN = "data_store_connection"  # to which the vault binds the connection string
 STAYS_AS_IT_IS = {DeploymentStatus.PROVISIONING, DeploymentStatus.PENDING_QA, DeploymentStatus.ACTIVE}
 BEGINS_PROVISIONING = {DeploymentStatus.REQUESTED, DeploymentStatus.FAILED}
 
@@ -160,6 +162,16 @@ async def get_connection(db: Database, organization_id: UUID) -> str | None:
         row = await _only(rows.fetchone(), organization_id)
     ciphertext: str | None = row["data_store_connection"]
     return ciphertext
+
+
+async def others_among(db: Database, organization_id: UUID, texts: list[str]) -> list[str]:
+    """Which of these texts are the ids of other organizations."""
+    async with db.connection() as connection:
+        rows = await connection.execute(
+            "select id::text from organizations where id::text = any(%s) and id <> %s order by 1",
+            (texts, organization_id),
+        )
+        return [row["id"] async for row in rows]
 
 
 def organization_of(row: dict[str, Any]) -> Organization:

@@ -40,6 +40,34 @@ class Pending:
     retry_after: float | None = None
 
 
+async def poll(
+    vendor: str,
+    operation: str,
+    check: Callable[[], Awaitable[T | Pending]],
+    *,
+    deadline: float,
+    after: float | None = None,
+) -> T:
+    """The first answer of `check` that is not Pending; what `VendorHttp.poll` says of it."""
+    state = ""
+    try:
+        async with asyncio.timeout(deadline) as limit:
+            if after is not None:
+                await _pause(after)
+            for pause in _growing():
+                found = await check()
+                if not isinstance(found, Pending):
+                    return found
+                state = found.state or state
+                await _pause(pause if found.retry_after is None else found.retry_after)
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        seen = f"; the vendor last said: {state}" if state else ""
+        raise VendorUnavailable(vendor, operation, f"not finished after {deadline:g} seconds{seen}") from None
+    raise AssertionError("unreachable: pauses never run out")
+
+
 class VendorHttp:
     """One vendor's API; an async context manager to open and close within one event loop.
 
@@ -158,23 +186,7 @@ class VendorHttp:
         Waits as long as the vendor says and grows its pauses where it says nothing. Raises VendorUnavailable when
         `deadline` seconds have passed, whatever is going on then.
         """
-        state = ""
-        try:
-            async with asyncio.timeout(deadline) as limit:
-                if after is not None:
-                    await _pause(after)
-                for pause in _growing():
-                    found = await check()
-                    if not isinstance(found, Pending):
-                        return found
-                    state = found.state or state
-                    await _pause(pause if found.retry_after is None else found.retry_after)
-        except TimeoutError:
-            if not limit.expired():
-                raise
-            seen = f"; the vendor last said: {state}" if state else ""
-            raise VendorUnavailable(self.vendor, operation, f"not finished after {deadline:g} seconds{seen}") from None
-        raise AssertionError("unreachable: pauses never run out")
+        return await poll(self.vendor, operation, check, deadline=deadline, after=after)
 
     def _repeat(self, error: Exception, sure: bool, started: float) -> bool | float:
         """Whether to try again, or in how many seconds: never earlier than the vendor said, never past our patience."""

@@ -1,6 +1,7 @@
 """Microsoft Fabric: the client as a whole, with capacities, workspaces and connections.
 
-Items and their definitions are in `fabric_items`, lakehouses in `fabric_lakehouses`. Workspaces cannot be looked up by
+Items and their definitions are in `fabric_items`, lakehouses in `fabric_lakehouses`, warehouses
+and SQL databases in `fabric_stores`. Workspaces cannot be looked up by
 name here; Power BI, which shares them, can (`PowerBI.find_group`). Reports, refreshes and queries are Power BI's too.
 How operations are waited for is in `fabric_operations`, how answers read in `fabric_records`.
 """
@@ -11,13 +12,13 @@ import httpx
 
 from tenant_provisioning.model.errors import VendorRejected
 from tenant_provisioning.vendors._http import Pending, VendorHttp
-from tenant_provisioning.vendors.fabric_lakehouses import FabricLakehouses
 from tenant_provisioning.vendors.fabric_operations import GONE, VENDOR
 from tenant_provisioning.vendors.fabric_records import Capacity, Connection, ServicePrincipal, Workspace
+from tenant_provisioning.vendors.fabric_stores import FabricStores
 from tenant_provisioning.vendors.microsoft import FABRIC_SCOPE, EntraTokens
 
 
-class Fabric(FabricLakehouses):
+class Fabric(FabricStores):
     """The Fabric REST API as one service principal; open it and close it within one event loop."""
 
     def __init__(

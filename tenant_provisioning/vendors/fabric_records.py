@@ -102,6 +102,23 @@ class Lakehouse:
 
 
 @dataclass(frozen=True)
+class SqlStore:
+    """A warehouse or SQL database; `server` is empty until it can be connected to, as `database`."""
+
+    id: str
+    name: str
+    server: str
+    database: str
+
+    @classmethod
+    def read(cls, body: JsonObject) -> Self:
+        """From a Warehouse, which SQL knows by its name, or a SQLDatabase, which it knows by another; the port is left out."""
+        told = body.get("properties") or {}
+        server = str(told.get("serverFqdn") or told.get("connectionString") or "").partition(",")[0]
+        return cls(body["id"], body["displayName"], server, told.get("databaseName") or body["displayName"])
+
+
+@dataclass(frozen=True)
 class DefinitionPart:
     """One file of an item's definition, such as definition/expressions.tmdl."""
 

@@ -22,6 +22,7 @@ VENDOR, OPERATION = "Microsoft Entra", "get a token"
 FABRIC_SCOPE = "https://api.fabric.microsoft.com/.default"
 POWERBI_SCOPE = "https://analysis.windows.net/powerbi/api/.default"
 ARM_SCOPE = "https://management.azure.com/.default"
+SQL_SCOPE = "https://database.windows.net/.default"
 KEY_VAULT_SCOPE = "https://vault.azure.net/.default"
 
 
