@@ -7,9 +7,9 @@ import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import TypedDict
 
+from tenant_provisioning.credentials import entra_tokens
 from tenant_provisioning.model.errors import NoSuchTenant
 from tenant_provisioning.model.naming import host_name, owner_mark
 from tenant_provisioning.model.tenant import OnboardingForm, Organization
@@ -22,7 +22,6 @@ from tenant_provisioning.vendors.dns import Resolver
 from tenant_provisioning.vendors.fabric import Fabric
 from tenant_provisioning.vendors.godaddy import GoDaddy
 from tenant_provisioning.vendors.mail import Mailer
-from tenant_provisioning.vendors.microsoft import EntraTokens
 from tenant_provisioning.vendors.powerbi import PowerBI
 from tenant_provisioning.vendors.supabase import SupabaseAuth
 from tenant_provisioning.vendors.vercel import Vercel
@@ -96,7 +95,7 @@ async def open_vendors(settings: Settings) -> AsyncIterator[Vendors]:
     """The clients of every vendor as the settings describe them. Opening sends nothing: each connects at its first call."""
     tls = trust(settings.tls_ca_file)
     calls: Calls = {"verify": tls, "timeout": settings.call_timeout, "attempts": settings.call_attempts}
-    tokens = _tokens(settings)
+    tokens = entra_tokens(settings)
     async with AsyncExitStack() as stack:
         yield Vendors(
             fabric=await stack.enter_async_context(Fabric(settings.fabric_api_url, tokens, **calls)),
@@ -146,17 +145,3 @@ class Calls(TypedDict):
     verify: ssl.SSLContext
     timeout: float
     attempts: int
-
-
-@lru_cache(maxsize=8)
-def _tokens(settings: Settings) -> EntraTokens:
-    """One keeper of tokens a process: every step of a run shares them, whichever event loop it has."""
-    return EntraTokens(
-        settings.entra_authority_url,
-        settings.entra_tenant_id,
-        settings.entra_client_id,
-        secret=settings.entra_client_secret.get_secret_value() if settings.entra_client_secret else None,
-        certificate=settings.entra_client_certificate_path,
-        ca_file=settings.tls_ca_file,
-        timeout=settings.call_timeout,
-    )

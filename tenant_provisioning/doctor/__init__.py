@@ -1,0 +1,1 @@
+"""Looks at every vendor and every permission the product needs, and changes nothing."""
