@@ -40,7 +40,7 @@ def test_the_newest_version_is_meant_unless_another_is_named(vault: KeyVault, si
 def test_a_name_that_was_deleted_is_recovered_and_set(vault: KeyVault, simulator: Any) -> None:
     vault.set_secret("key", "old")
     vault.delete_secret("key")
-    with pytest.raises(SetupError, match="no secret “key” .*or it was deleted"):
+    with pytest.raises(SetupError, match=r"no secret “key” .*or it was deleted"):
         vault.get_secret("key")
     vault.set_secret("key", "new")
     assert vault.get_secret("key").value == "new"
