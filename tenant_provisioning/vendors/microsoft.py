@@ -61,6 +61,19 @@ class EntraTokens:
         kept = self._fresh(scope)
         return await asyncio.to_thread(self._acquire, scope) if kept is None else kept
 
+    async def object_id(self) -> str:
+        """The object id of the service principal, as its own token tells it."""
+        import jwt
+
+        token = await self.token(POWERBI_SCOPE)
+        try:
+            # nothing is decided by it that the vendor would not check
+            return str(jwt.decode(token, options={"verify_signature": False})["oid"])
+        except (jwt.InvalidTokenError, KeyError):
+            raise VendorRejected(
+                VENDOR, OPERATION, "the token does not tell the service principal's object id"
+            ) from None
+
     def blocking_token(self, scope: str) -> tuple[str, float]:
         """The same for who may block: the token, and when it ends in seconds since the epoch."""
         token = self._fresh(scope) or self._acquire(scope)
