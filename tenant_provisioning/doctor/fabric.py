@@ -6,7 +6,7 @@ shows to service principals that may read the admin APIs; elsewhere what was cre
 
 from tenant_provisioning.doctor.findings import Ailment, Check
 from tenant_provisioning.doctor.visit import Visit
-from tenant_provisioning.model.artifact import ArtifactKind
+from tenant_provisioning.model.artifact import WORKSPACE_KINDS
 from tenant_provisioning.model.errors import VendorError, VendorRejected
 from tenant_provisioning.store import artifacts
 from tenant_provisioning.vendors.fabric_records import TenantSetting
@@ -50,7 +50,7 @@ async def creation(visit: Visit) -> str:
     """Whether workspaces and connections may be created, without creating any."""
     if (told := switch(visit, CREATE)) is not None:
         return told
-    before = await visit.ask_database(lambda db: artifacts.count_created(db, ArtifactKind.FABRIC_WORKSPACE))
+    before = await visit.ask_database(lambda db: artifacts.count_created(db, *WORKSPACE_KINDS))
     if before:
         return f"the tenant's settings cannot be read, but {before} workspaces were created before: it was allowed then"
     raise Ailment(

@@ -22,6 +22,7 @@ from tenant_provisioning.vendors.dns import Resolver
 from tenant_provisioning.vendors.fabric import Fabric
 from tenant_provisioning.vendors.godaddy import GoDaddy
 from tenant_provisioning.vendors.mail import Mailer
+from tenant_provisioning.vendors.microsoft import EntraTokens
 from tenant_provisioning.vendors.powerbi import PowerBI
 from tenant_provisioning.vendors.supabase import SupabaseAuth
 from tenant_provisioning.vendors.vercel import Vercel
@@ -51,6 +52,11 @@ class StepContext:
     vault: Vault
     vendors: Vendors
     run_id: str
+
+    @property
+    def tokens(self) -> EntraTokens:
+        """The service principal's tokens, which say who it is."""
+        return entra_tokens(self.settings)
 
     @property
     def host(self) -> str:

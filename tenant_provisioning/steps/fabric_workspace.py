@@ -13,7 +13,7 @@ async def ensure(ctx: StepContext) -> StepResult:
     """The data workspace exists, is ours and is on the capacity."""
     name = fabric_workspace_name(ctx.organization.name, ctx.organization.subdomain)
     artifact = await ensure_workspace(ctx, KIND, name)
-    return workspace_result(ctx, artifact, f"{ctx.settings.fabric_app_url}/groups/{artifact.vendor_id}")
+    return await workspace_result(ctx, artifact, f"{ctx.settings.fabric_app_url}/groups/{artifact.vendor_id}")
 
 
 async def verify(ctx: StepContext) -> list[Verdict]:

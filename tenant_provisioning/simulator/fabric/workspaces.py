@@ -181,6 +181,14 @@ class Workspaces:
         self._by_principal[principal_id].pop(workspace.id, None)
         self._keep(replace(workspace, grants=tuple(g for g in workspace.grants if g is not grant)))
 
+    def forget_principal(self, principal_id: str) -> None:
+        """The principal is gone from the directory, and from every workspace."""
+        for workspace_id in list(self._by_principal.pop(principal_id, ())):
+            workspace = self._table.get(workspace_id)
+            if workspace:
+                left = tuple(grant for grant in workspace.grants if grant.principal_id != principal_id)
+                self._table.put(workspace_id, replace(workspace, grants=left))
+
     def grant(self, workspace: Workspace, principal_id: str) -> Grant:
         """The principal's grant in the workspace; refused when there is none."""
         grant = workspace.grant(principal_id)
