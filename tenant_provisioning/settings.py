@@ -4,12 +4,15 @@ The vendors' addresses default to the real vendors. No setting is named anywhere
 """
 
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 from uuid import UUID
 
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, PrivateAttr, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tenant_provisioning.model.data_store import DataStoreKind
@@ -37,6 +40,19 @@ class CatalogSettings(BaseSettings):
     catalog_path: Path = Path(".data/catalog")
 
 
+@dataclass(frozen=True)
+class SecretOrigin:
+    """Where a secret comes from that a setting refers to, and what its keeper knows of it."""
+
+    provider: str
+    name: str
+    created_on: datetime | None = None
+    expires_on: datetime | None = None
+
+    def __str__(self) -> str:
+        return f"{self.provider}:{self.name}"
+
+
 class Settings(CatalogSettings):
     """One object for cli, Dagster and portal. Build it with `load_settings`, which explains what is missing."""
 
@@ -44,7 +60,9 @@ class Settings(CatalogSettings):
     platform_name: str = "Training Platform"
     platform_domain: str = "yourplatform.com"
     database_url: SecretStr = Field(description="PostgreSQL of the platform: postgresql://…")
-    secrets_key: SecretStr = Field(description="key id and base64 of 32 bytes, as in k1:…; encrypts tenant secrets")
+    secrets_key: SecretStr = Field(
+        description="key id and base64 of 32 bytes, as in k1:…; encrypts tenant secrets; older keys behind it, by commas"
+    )
     required_manual_items: str = Field(
         default="reports_load,signed_in_as_super_user,subdomain_opens",
         description="what a person must tick before an approval, comma separated; empty requires nothing",
@@ -56,7 +74,12 @@ class Settings(CatalogSettings):
     entra_tenant_id: str
     entra_client_id: str
     entra_client_secret: SecretStr | None = None
-    entra_client_certificate_path: Path | None = None
+    entra_client_secret_expires_on: date | None = Field(
+        default=None, description="as Entra says it, so that doctor can warn in time: Entra does not tell the client"
+    )
+    entra_client_certificate: SecretStr | None = Field(default=None, description="certificate and private key as PEM")
+    entra_client_certificate_path: Path | None = Field(default=None, description="the same in a file")
+    entra_client_certificate_password: SecretStr | None = Field(default=None, description="opens the private key")
     fabric_api_url: str = "https://api.fabric.microsoft.com/v1"
     powerbi_api_url: str = "https://api.powerbi.com/v1.0/myorg"
     powerbi_app_url: str = "https://app.powerbi.com"
@@ -100,6 +123,17 @@ class Settings(CatalogSettings):
     dataset_template_path: Path | None = Field(default=None, description="a folder with a TMDL definition, or a .pbix")
     dataset_server_parameter: str = Field(default="Server", description="of the .pbix: the parameter for the server")
     dataset_database_parameter: str = "Database"
+    workspace_budget: int = Field(
+        default=1_000, ge=1, description="workspaces a service principal may hold; Microsoft allows 1,000"
+    )
+    powerbi_profiles: bool = Field(
+        default=False, description="a service principal profile for each tenant, which sees that tenant's reports alone"
+    )
+
+    # where secrets lie, and when they are old
+    key_vault_url: str = Field(default="", description="https://NAME.vault.azure.net, for settings as keyvault:SECRET")
+    expiry_warning_days: int = Field(default=30, ge=0, description="days before an expiry from which doctor warns")
+    secret_age_warning_days: int = Field(default=365, ge=1, description="days after which a secret or key is old")
 
     # GoDaddy, Vercel, DNS
     godaddy_api_url: str = "https://api.godaddy.com"
@@ -144,6 +178,9 @@ class Settings(CatalogSettings):
         default=4, ge=1, description="Power BI publishes no limit; four is known to be safe"
     )
 
+    # of each setting that was a reference: what it said, and when its keeper lets the secret end and made it
+    _origins: dict[str, SecretOrigin] = PrivateAttr(default_factory=dict)
+
     @field_validator("required_manual_items")
     @classmethod
     def _known_items(cls, given: str) -> str:
@@ -177,6 +214,27 @@ class Settings(CatalogSettings):
         return (host, int(port)) if host else None
 
     @property
+    def secret_origins(self) -> Mapping[str, "SecretOrigin"]:
+        """Where the secrets come from that were given by reference, by setting."""
+        return self._origins
+
+    def resolved(self) -> "Settings":
+        """The same with the secrets in place of the references to them; SetupError naming setting and secret."""
+        from tenant_provisioning.credentials import PROVIDERS, resolve
+
+        settings = self
+        for provider in PROVIDERS:
+            if secrets := resolve(settings, provider):
+                origins = {
+                    name: SecretOrigin(provider, found.name, found.created_on, found.expires_on)
+                    for name, found in secrets.items()
+                }
+                known = settings._origins
+                settings = settings.model_copy(update={name: SecretStr(found.value) for name, found in secrets.items()})
+                settings._origins = {**known, **origins}
+        return settings
+
+    @property
     def required_items(self) -> tuple[str, ...]:
         """The items of the checklist that a person must tick before an approval, in the checklist's order."""
         return tuple(item for item in MANUAL_ITEMS if item in _listed(self.required_manual_items))
@@ -206,12 +264,14 @@ class Settings(CatalogSettings):
 def load_settings() -> Settings:
     """The settings, or SetupError naming each variable that is missing or wrong.
 
-    The environment wins over `.env`, which wins over the file of a running embedded stack.
+    The environment wins over `.env`, which wins over the file of a running embedded stack. Secrets that are given by
+    reference are in place.
     """
     try:
-        return Settings(_env_file=_files())
+        settings = Settings(_env_file=_files())
     except ValidationError as mistakes:
         raise SetupError(_explain(mistakes)) from None
+    return settings.resolved()
 
 
 def catalog_path() -> Path:

@@ -16,10 +16,14 @@ class ArtifactKind(StrEnum):
     FABRIC_WORKSPACE = "fabric_workspace"
     DATA_STORE = "data_store"
     POWERBI_WORKSPACE = "powerbi_workspace"
+    POWERBI_PROFILE = "powerbi_profile"
     CONNECTION = "connection"
     DATASET = "dataset"
     REPORT = "report"
     SUPER_USER = "super_user"
+
+
+WORKSPACE_KINDS = (ArtifactKind.FABRIC_WORKSPACE, ArtifactKind.POWERBI_WORKSPACE)
 
 
 class ArtifactState(StrEnum):

@@ -63,6 +63,11 @@ def powerbi_workspace_name(name: str, subdomain: str) -> str:
     return f"{name[:NAME_PART]} ({subdomain}) reports"
 
 
+def powerbi_profile_name(organization_id: UUID, subdomain: str) -> str:
+    """The name of the tenant's service principal profile, the only place where one can carry our mark."""
+    return f"{subdomain} {owner_mark(organization_id)}"
+
+
 def lakehouse_name(subdomain: str) -> str:
     """Lakehouse names take letters, digits and underscores and begin with a letter."""
     return "lh_" + subdomain.replace("-", "_")

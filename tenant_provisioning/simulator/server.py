@@ -77,6 +77,7 @@ def _config(world: World, context: ssl.SSLContext) -> uvicorn.Config:
         access_log=False,
         log_config=None,
         server_header=False,
+        date_header=False,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=1,
     )

@@ -7,9 +7,9 @@ import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import TypedDict
 
+from tenant_provisioning.credentials import entra_tokens
 from tenant_provisioning.model.errors import NoSuchTenant
 from tenant_provisioning.model.naming import host_name, owner_mark
 from tenant_provisioning.model.tenant import OnboardingForm, Organization
@@ -58,6 +58,11 @@ class StepContext:
     run_id: str
 
     @property
+    def tokens(self) -> EntraTokens:
+        """The service principal's tokens, which say who it is."""
+        return entra_tokens(self.settings)
+
+    @property
     def host(self) -> str:
         """The tenant's address, such as acme.yourplatform.com."""
         return host_name(self.organization.subdomain, self.organization.domain)
@@ -100,7 +105,7 @@ async def open_vendors(settings: Settings) -> AsyncIterator[Vendors]:
     """The clients of every vendor as the settings describe them. Opening sends nothing: each connects at its first call."""
     tls = trust(settings.tls_ca_file)
     calls: Calls = {"verify": tls, "timeout": settings.call_timeout, "attempts": settings.call_attempts}
-    tokens = _tokens(settings)
+    tokens = entra_tokens(settings)
     async with AsyncExitStack() as stack:
         yield Vendors(
             fabric=await stack.enter_async_context(Fabric(settings.fabric_api_url, tokens, **calls)),
@@ -157,17 +162,3 @@ class Calls(TypedDict):
     verify: ssl.SSLContext
     timeout: float
     attempts: int
-
-
-@lru_cache(maxsize=8)
-def _tokens(settings: Settings) -> EntraTokens:
-    """One keeper of tokens a process: every step of a run shares them, whichever event loop it has."""
-    return EntraTokens(
-        settings.entra_authority_url,
-        settings.entra_tenant_id,
-        settings.entra_client_id,
-        secret=settings.entra_client_secret.get_secret_value() if settings.entra_client_secret else None,
-        certificate=settings.entra_client_certificate_path,
-        ca_file=settings.tls_ca_file,
-        timeout=settings.call_timeout,
-    )

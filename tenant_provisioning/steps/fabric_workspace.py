@@ -21,7 +21,7 @@ async def ensure(ctx: StepContext) -> StepResult:
         return await _take_customers(ctx, own)
     name = fabric_workspace_name(ctx.organization.name, ctx.organization.subdomain)
     artifact = await ensure_workspace(ctx, KIND, name)
-    return workspace_result(ctx, artifact, f"{ctx.settings.fabric_app_url}/groups/{artifact.vendor_id}")
+    return await workspace_result(ctx, artifact, f"{ctx.settings.fabric_app_url}/groups/{artifact.vendor_id}")
 
 
 async def _take_customers(ctx: StepContext, own: OwnDataStore) -> StepResult:

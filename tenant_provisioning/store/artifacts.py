@@ -149,6 +149,18 @@ async def count_artifacts(db: Database, organization_id: UUID) -> dict[ArtifactK
         return {ArtifactKind(row["kind"]): row["present"] async for row in rows}
 
 
+async def count_created(db: Database, *kinds: ArtifactKind, living: bool = False) -> int:
+    """How many of these kinds were created for all organizations, removed ones included unless only the living count."""
+    async with db.connection() as connection:
+        rows = await connection.execute(
+            """select count(*) as made from provisioned_artifacts
+               where kind = any(%s) and created and vendor_id is not null and (state <> 'removed' or not %s)""",
+            ([kind.value for kind in kinds], living),
+        )
+        row = await rows.fetchone()
+        return int(row["made"]) if row else 0
+
+
 def _artifact(row: Mapping[str, Any] | None, artifact_id: UUID | None = None) -> Artifact:
     if row is None:
         raise ProvisioningError(f"the ledger has no living artifact {artifact_id}")

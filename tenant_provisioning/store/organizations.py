@@ -137,6 +137,15 @@ async def record_ids(
         await _only(updated.fetchone(), organization_id)
 
 
+async def record_profile(db: Database, organization_id: UUID, profile_id: str) -> None:
+    """Write the id of the profile with which the web app sees the organization's reports onto the row."""
+    async with db.connection() as connection:
+        updated = await connection.execute(
+            "update organizations set powerbi_profile_id = %s where id = %s returning id", (profile_id, organization_id)
+        )
+        await _only(updated.fetchone(), organization_id)
+
+
 async def save_connection(db: Database, organization_id: UUID, ciphertext: str) -> None:
     """Keep the data store's connection string, which the vault has encrypted; the database refuses one in the clear."""
     async with db.connection() as connection:

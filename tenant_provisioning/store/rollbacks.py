@@ -30,6 +30,7 @@ FORGET = (
     """update organizations set data_store_connection = null, host = null, fabric_workspace_id = null, data_store_id = null,
          powerbi_workspace_id = null, dataset_id = null, claimed_by_run = null, claimed_at = null
        where id = %s""",
+    "update organizations set powerbi_profile_id = null where id = %s",
 )
 
 

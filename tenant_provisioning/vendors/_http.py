@@ -22,7 +22,7 @@ import httpx
 import stamina
 
 from tenant_provisioning.model.errors import VendorRejected, VendorUnavailable
-from tenant_provisioning.vendors._answers import NothingDone, Transient, broken, never, refusal
+from tenant_provisioning.vendors._answers import NothingDone, Transient, broken, clock, never, refusal
 
 T = TypeVar("T")
 IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
@@ -75,6 +75,9 @@ class VendorHttp:
     one call may spend on repeats: a vendor asking for a longer pause gets it from whoever runs the step again. `hosts`
     are the only other hosts a redirect may lead to (a name, or a suffix with a leading dot). `transient(status, code)`
     names refusals that pass by themselves.
+
+    `skew` is by how many seconds the vendor's clock was ahead of ours at its last answer, None before or where it does
+    not tell the time. It tells whole seconds.
     """
 
     def __init__(
@@ -95,6 +98,7 @@ class VendorHttp:
         self.vendor, self._hosts, self._transient = vendor, tuple(hosts), transient
         self._timeout, self._attempts, self._patience = timeout, attempts, patience
         self._base = httpx.URL(base_url)
+        self.skew: float | None = None
         self._client = httpx.AsyncClient(
             base_url=self._base,
             auth=auth,
@@ -214,6 +218,8 @@ class VendorHttp:
             raise VendorUnavailable(
                 self.vendor, operation, f"the answer was lost on the way ({type(error).__name__})"
             ) from error
+        if (told := clock(response)) is not None:
+            self.skew = told - (time.time() - (time.monotonic() - began) / 2)
         log.debug("%s: %s: HTTP %s in %.3f s", self.vendor, operation, response.status_code, time.monotonic() - began)
         return response
 
@@ -256,6 +262,11 @@ class VendorClient:
 
     def __init__(self, http: VendorHttp) -> None:
         self._http = http
+
+    @property
+    def skew(self) -> float | None:
+        """By how many seconds the vendor's clock is ahead of ours, as far as it has said so."""
+        return self._http.skew
 
     async def __aenter__(self) -> Self:
         await self._http.__aenter__()

@@ -53,6 +53,22 @@ class Capacity:
 
 
 @dataclass(frozen=True)
+class TenantSetting:
+    """A switch of the admin portal; `groups` counts the security groups it is limited to, 0 where it holds for all."""
+
+    name: str
+    title: str
+    enabled: bool
+    groups: int = 0
+
+    @classmethod
+    def read(cls, body: JsonObject) -> Self:
+        """From a TenantSetting."""
+        groups = body.get("enabledSecurityGroups") or ()
+        return cls(body["settingName"], body.get("title") or "", bool(body["enabled"]), len(groups))
+
+
+@dataclass(frozen=True)
 class Item:
     """Anything that lives in a workspace; `type` is Fabric's word for it, such as Lakehouse or SemanticModel."""
 

@@ -19,6 +19,7 @@ from tenant_provisioning.model.naming import (
     dataset_name,
     fabric_workspace_name,
     lakehouse_name,
+    powerbi_profile_name,
     powerbi_workspace_name,
     warehouse_name,
 )
@@ -28,6 +29,7 @@ from tenant_provisioning.steps import (
     fabric_workspace,
     hosting_domain,
     powerbi_dataset,
+    powerbi_profile,
     powerbi_workspace,
     super_users,
 )
@@ -103,6 +105,7 @@ class Case:
             ArtifactKind.FABRIC_WORKSPACE: fabric_workspace_name(organization.name, organization.subdomain),
             ArtifactKind.POWERBI_WORKSPACE: powerbi_workspace_name(organization.name, organization.subdomain),
             ArtifactKind.DATA_STORE: STORE_NAMES[organization.data_store](organization.subdomain),
+            ArtifactKind.POWERBI_PROFILE: powerbi_profile_name(organization.id, organization.subdomain),
             ArtifactKind.DATASET: dataset_name(organization.name),
             ArtifactKind.SUPER_USER: self.ctx.form.super_users[0].email,
         }[self.thing.kind]
@@ -147,6 +150,10 @@ async def point_host(case: Case, mark: str) -> None:
 async def make_workspace(case: Case, mark: str) -> None:
     capacity = str(case.ctx.settings.fabric_capacity_id)
     await case.ctx.vendors.fabric.create_workspace(await case.name(), capacity_id=capacity, description=mark)
+
+
+async def make_profile(case: Case, mark: str) -> None:
+    await case.ctx.vendors.powerbi.create_profile(await case.name())
 
 
 async def make_lakehouse(case: Case, mark: str) -> None:
@@ -235,6 +242,14 @@ THINGS = (
         )
     ),
     Thing(K.POWERBI_WORKSPACE, powerbi_workspace, "fabric.create_workspace", make_workspace),
+    Thing(
+        K.POWERBI_PROFILE,
+        powerbi_profile,
+        "powerbi.create_profile",
+        make_profile,
+        before=(powerbi_workspace,),
+        can_be_anothers=False,
+    ),
     Thing(K.DATASET, powerbi_dataset, "fabric.create_semantic_model", make_dataset, before=TO_DATASET),
     Thing(
         K.CONNECTION,

@@ -29,6 +29,7 @@ from tenant_provisioning.store.database import open_database
 from tenant_provisioning.store.isolation import foreign_rows
 from tenant_provisioning.store.migrate import migrate
 from tenant_provisioning.store.modules import initialize_modules, link_reports
+from tenant_provisioning.store.organizations import save_connection
 from tenant_provisioning.store.outbox import queue_mail
 from tenant_provisioning.store.progress import start_step
 from tenant_provisioning.store.qa_results import record_verdict
@@ -37,7 +38,7 @@ from tenant_provisioning.store.requests import submit
 from tenant_provisioning.store.users import save_user
 
 PLATFORM_WIDE = {"providers", "module_templates", "module_features", "report_templates", "roles"}
-NOBODYS = {"email_outbox", "applied_migrations"}
+NOBODYS = {"email_outbox", "applied_migrations", "encryption_keys"}
 HIDDEN_COLUMNS = {
     ("organizations", "data_store_connection"),
     ("organizations", "claimed_by_run"),
@@ -143,6 +144,7 @@ async def populate(url: str, catalog: Catalog, form: Callable[..., dict[str, Any
                 db, organization.id, kind="welcome", recipient="ada@people.example", subject="s", text="t", html="h"
             )
             await tick(db, organization.id, "reports_load", done_by="sam")
+            await save_connection(db, organization.id, "v1.k1.AAAA")
             async with db.connection() as connection:
                 await connection.execute(
                     "insert into approvals (organization_id, approved_by, evidence_hash, evidence)"
