@@ -212,8 +212,10 @@ async def _struck(request: Request, handler: Handler, fault: Fault) -> Response:
             usual_seconds = SLOW_SECONDS if plan.kind == "slow" else HANG_SECONDS
             await _while_connected(request, usual_seconds if plan.seconds is None else plan.seconds)
             response = await _answered(request, handler) if plan.kind == "slow" else _NoAnswer(status_code=500)
-        case "lost_response":
+        case "lost_response" | "hang_after":
             await _answered(request, handler)
+            if plan.kind == "hang_after":  # the effect is there, and the answer never comes
+                await _while_connected(request, HANG_SECONDS if plan.seconds is None else plan.seconds)
             response = _NoAnswer(status_code=500)
         case _:
             response = _NoAnswer(status_code=500)
