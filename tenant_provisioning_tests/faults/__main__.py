@@ -1,10 +1,9 @@
-"""`make faults`: every vendor call and every commit of the clean run × every kind of fault, and what became of each.
+"""`make faults`: every vendor call and every commit of the clean run x every kind of fault, and what became of each.
 
 Prints progress and the table on standard error, one line of JSON on standard output. Exit code 0 only when nothing failed, nothing
 was made twice, nothing was left over and no mail went out twice.
 """
 
-import argparse
 import json
 import os
 import random
@@ -15,6 +14,8 @@ from collections import Counter
 from collections.abc import Iterable
 from multiprocessing import Queue, get_context
 from typing import Any
+
+import click
 
 from tenant_provisioning.embedded.postgres import throwaway_postgres
 from tenant_provisioning_tests.faults import injection
@@ -29,7 +30,12 @@ COLUMNS = (
 
 
 def sweep(
-    *, workers: int, choose: Any = lambda cases: cases, attempts: int = 1, to_the_end: bool = False, progress: Any = lambda *_: None
+    *,
+    workers: int,
+    choose: Any = lambda cases: cases,
+    attempts: int = 1,
+    to_the_end: bool = False,
+    progress: Any = lambda *_: None,
 ) -> tuple[list[Point], list[Result]]:
     """The points of the clean run, and the result of every case that `choose` leaves of all."""
     context = get_context("fork")
@@ -119,53 +125,60 @@ def table(results: list[Result]) -> str:
     width = max(len(str(point)) for point in points)
     lines = [" " * width + "  " + " ".join(COLUMNS)]
     chapter = ""
-    for point in sorted(points, key=lambda one: (["provisioning", "go_live", "rollback"].index(one.chapter), one.unit, one.side)):
+    for point in sorted(
+        points, key=lambda one: (["provisioning", "go_live", "rollback"].index(one.chapter), one.unit, one.side)
+    ):
         if point.chapter != chapter:
             chapter = point.chapter
             lines.append(f"── {chapter}")
         shown = (cells.get((point, column), " ").center(len(column)) for column in COLUMNS)
-        lines.append(f"{str(point):<{width}}  {' '.join(shown)}")
-    return "\n".join([*lines, "", "· by itself   r after one re-run by a person   F FAILED   ? the fault did not strike"])
+        lines.append(f"{point!s:<{width}}  {' '.join(shown)}")
+    return "\n".join(
+        [*lines, "", "· by itself   r after one re-run by a person   F FAILED   ? the fault did not strike"]
+    )
 
 
 def _explained(result: Result) -> str:
-    told = [f"{result.point.chapter}/{result.point} × {result.fault}"]
+    told = [f"{result.point.chapter}/{result.point} x {result.fault}"]
     if result.difference:
         for what in ("duplicates", "orphans", "missing", "mails_twice", "rows"):
             told += [f"    {what}: {one[:400]}" for one in getattr(result.difference, what)[:6]]
     return "\n".join([*told, f"    {result.why[-1500:]}"])
 
 
-def main() -> None:
-    """See the module."""
-    parser = argparse.ArgumentParser(prog="faults", description=__doc__)
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 2)
-    parser.add_argument("--only", default="", help="a text that a case contains, as in “hosting_domain × lost”")
-    parser.add_argument("--sample", type=int, default=0, help="so many cases, drawn by --seed, instead of all")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--attempts", type=int, default=1, help="attempts of one call within a client; 1 leaves all to the steps")
-    parser.add_argument("--to-the-end", action="store_true", help="tell every chapter to its end, also one that has converged")
-    chosen = parser.parse_args()
+@click.command()
+@click.option("--workers", default=os.cpu_count() or 2, show_default=True, help="Laboratories at work side by side.")
+@click.option(
+    "--only", default="", help="Only cases whose name contains this, as in “hosting_domain: vercel.add_domain x lost”."
+)
+@click.option("--sample", default=0, help="So many cases, drawn by --seed, instead of all.")
+@click.option("--seed", default=1, show_default=True, help="The order of the cases, and which a sample holds.")
+@click.option(
+    "--attempts", default=1, show_default=True, help="Attempts of a call within a client; 1 leaves all to the steps."
+)
+@click.option(
+    "--to-the-end", is_flag=True, help="Tell every chapter to its end, also where the state is the clean run's again."
+)
+def main(*, workers: int, only: str, sample: int, seed: int, attempts: int, to_the_end: bool) -> None:
+    """Every vendor call and every commit of a tenant's story x every kind of fault, and what became of each."""
     began = time.monotonic()
 
     def choose(cases: list[Any]) -> list[Any]:
-        wanted = [(point, fault) for point, fault in cases if chosen.only in f"{point.chapter}/{point} × {fault}"]
-        random.Random(chosen.seed).shuffle(wanted)  # noqa: S311 - repeatable on purpose
-        return wanted[: chosen.sample or None]
+        wanted = [(point, fault) for point, fault in cases if only in f"{point.chapter}/{point} x {fault}"]
+        random.Random(seed).shuffle(wanted)  # noqa: S311 - repeatable on purpose
+        return wanted[: sample or None]
 
     def progress(result: Result, done: int, of: int) -> None:
         if result.outcome == "FAILED":
-            print(_explained(result), file=sys.stderr, flush=True)
+            click.echo(_explained(result), err=True)
         if done % 50 == 0 or done == of:
-            print(f"{done} of {of} after {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+            click.echo(f"{done} of {of} after {time.monotonic() - began:.0f} s", err=True)
 
-    points, results = sweep(
-        workers=chosen.workers, choose=choose, attempts=chosen.attempts, to_the_end=chosen.to_the_end, progress=progress
-    )
+    points, results = sweep(workers=workers, choose=choose, attempts=attempts, to_the_end=to_the_end, progress=progress)
     told = summary(points, results)
     if results:
-        print(table(results), file=sys.stderr)
-    print(json.dumps(told), flush=True)
+        click.echo(table(results), err=True)
+    click.echo(json.dumps(told))
     sys.exit(0 if is_sound(told) else 1)
 
 

@@ -7,8 +7,8 @@ import os
 import signal
 import socket
 import sys
-from collections import Counter
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import aiosmtplib
@@ -40,6 +40,15 @@ class Commits:
     def calm(self) -> None:
         """All goes well from now on."""
         self._target = None
+
+    @contextmanager
+    def looking_away(self) -> Iterator[None]:
+        """What is committed meanwhile is neither counted nor struck."""
+        kept, self.record, self._target = (self.record, self._target), None, None
+        try:
+            yield
+        finally:
+            self.record, self._target = kept
 
     def around(self, connection: BaseConnection[Any], send: Callable[[], Generator[Any, Any, Any]]) -> Any:
         """The COMMIT, or what becomes of it."""

@@ -107,7 +107,9 @@ class Jobs:
 
     def __init__(self, platform: Platform) -> None:
         keys = [report.key for report in platform.catalog.reports]
-        definitions = {"/".join(key.path): one for one in [*assets, *build_reports(platform.catalog)] for key in one.keys}
+        definitions = {
+            "/".join(key.path): one for one in [*assets, *build_reports(platform.catalog)] for key in one.keys
+        }
         checks = {f"check_{step.name}": check for step, check in zip(
             (step for step in STEPS if step.checks), build_checks(), strict=True)}  # fmt: skip
         self._reports = tuple(f"{REPORT_PREFIX}{key}" for key in keys)
@@ -116,7 +118,9 @@ class Jobs:
             next(at for at, unit in enumerate(made) if unit.name == "module_configuration"),
             self._asset("deployed_reports", definitions["deployed_reports"]),
         )
-        reports = Unit("reports", frozenset({"powerbi_dataset", "check_powerbi_dataset"}), _function(definitions[self._reports[0]]))
+        reports = Unit(
+            "reports", frozenset({"powerbi_dataset", "check_powerbi_dataset"}), _function(definitions[self._reports[0]])
+        )
         made.insert(next(at for at, unit in enumerate(made) if unit.name == "deployed_reports"), reports)
         self.provision = [step for unit in made for step in self._with_check(unit, checks)]
         only_checks = [unit for unit in self.provision if unit.name.startswith("check_")]
@@ -131,7 +135,9 @@ class Jobs:
     def units(self, run: dg.DagsterRun) -> list[Unit]:
         """What the run does, in order."""
         if run.job_name != "provision_tenant":
-            return {"go_live": self.go_live, "check_tenant": self.go_live[:-1], "rollback_tenant": self.rollback}[run.job_name]
+            return {"go_live": self.go_live, "check_tenant": self.go_live[:-1], "rollback_tenant": self.rollback}[
+                run.job_name
+            ]
         selected = set(run.tags["selected"].split())
         units = []
         for unit in self.provision:
@@ -205,4 +211,3 @@ def retried_after_crash(runs: Runs, run: dg.DagsterRun) -> dg.DagsterRun | None:
     successor = runs.add(run.job_name, run.tags, parent=run)
     runs.end(run, success=False, **{WILL_RETRY: "true", RETRIED_AS: successor.run_id})
     return successor
-

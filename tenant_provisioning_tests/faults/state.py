@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from tenant_provisioning_tests.faults.lab import PLANTED, Lab
 
@@ -82,13 +81,17 @@ def difference(found: Whole, clean: Whole) -> Difference:
     """How the state found differs from the clean run's."""
     extra = found.things - clean.things
     names = {_name(thing) for thing in clean.things}
-    duplicates = tuple(sorted(thing for thing in extra if _count(found, thing) > _count(clean, thing) and _name(thing) in names))
+    duplicates = tuple(
+        sorted(thing for thing in extra if _count(found, thing) > _count(clean, thing) and _name(thing) in names)
+    )
     return Difference(
         duplicates=duplicates,
         orphans=tuple(sorted(thing for thing in extra if _name(thing) not in names)),
         missing=tuple(sorted(clean.things - found.things)) + tuple(sorted(clean.mails - found.mails)),
         mails_twice=tuple(sorted(found.mails - clean.mails)),
-        rows=tuple(sorted([*(f"+ {row}" for row in found.rows - clean.rows), *(f"- {row}" for row in clean.rows - found.rows)])),
+        rows=tuple(
+            sorted([*(f"+ {row}" for row in found.rows - clean.rows), *(f"- {row}" for row in clean.rows - found.rows)])
+        ),
     )
 
 
@@ -162,4 +165,4 @@ def _value(column: str, value: Any) -> str:
         return "at a time"
     if isinstance(value, dict):
         return str(sorted((key, _value(key, inner)) for key, inner in value.items() if key not in DROPPED))
-    return str(value) if not isinstance(value, UUID) else str(value)
+    return str(value)

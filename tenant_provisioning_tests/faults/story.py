@@ -19,6 +19,7 @@ from tenant_provisioning.model.qa import MANUAL_ITEMS
 from tenant_provisioning.steps import approval
 from tenant_provisioning.store import check_requests, checklist, organizations, outbox, requests, rollbacks
 from tenant_provisioning.store.database import Database, open_database
+from tenant_provisioning_tests.faults.injection import COMMITS
 from tenant_provisioning_tests.faults.lab import FORM, TENANT, Lab
 from tenant_provisioning_tests.faults.runs import Unit, carry_out, retried_after_crash
 
@@ -73,13 +74,15 @@ class Story:
         for _ in range(MOST_TURNS):
             self.lab.time_passes()
             acted = self.turn(chapter)
-            if asyncio.run(_with_db(self.lab, lambda lab, db: _has_ended(db, chapter))):
-                return Ending(True, helped)
+            with COMMITS.looking_away():
+                if asyncio.run(_with_db(self.lab, lambda lab, db: _has_ended(lab, db, chapter))):
+                    return Ending(True, helped)
             if not acted:
                 if helped == 2:
                     break
                 helped += 1
-                asyncio.run(_with_db(self.lab, lambda lab, db: _help(lab, db, chapter)))
+                with COMMITS.looking_away():
+                    asyncio.run(_with_db(self.lab, lambda lab, db: _help(lab, db, chapter)))
         return Ending(False, helped, self.lab.said.text()[-2000:])
 
     def turn(self, chapter: str) -> bool:
@@ -205,7 +208,7 @@ async def _wish_rollback(lab: Lab, db: Database) -> None:
     await rollbacks.request_rollback(db, organization.id, actor=PERSON, confirmed=organization.name)
 
 
-async def _has_ended(db: Database, chapter: str) -> bool:
+async def _has_ended(lab: Lab, db: Database, chapter: str) -> bool:
     organization = await _organization(db)
     wanted = {"provisioning": "pending_qa", "go_live": "active", "rollback": "rolled_back"}[chapter]
     if organization.status != wanted or organization.claimed_by_run is not None:
@@ -213,8 +216,11 @@ async def _has_ended(db: Database, chapter: str) -> bool:
     if chapter == "rollback":
         return True
     verdicts = await approval.qa_results.latest_verdicts(db, organization.id)
-    mails = await outbox.list_mail(db, organization.id)
-    return not approval.check_obstacles(verdicts) and all(mail.told_state == "sent" for mail in mails)
+    arrived = {(recipient, subject) for recipient, subject, _ in lab.world.ask("mails")}
+    return not approval.check_obstacles(verdicts) and all(
+        mail.told_state == "sent" or (mail.is_uncertain and (mail.recipient, mail.subject) in arrived)
+        for mail in await outbox.list_mail(db, organization.id)
+    )
 
 
 async def _help(lab: Lab, db: Database, chapter: str) -> None:

@@ -205,13 +205,13 @@ class Experiment:
         elif run is not None:
             self.story.crashed(run, self.moment.done | set(done))
 
-    def _before_unit(self, unit: str, run: dg.DagsterRun | None, done: frozenset[str]) -> None:
+    def _before_unit(self, unit: str, run: dg.DagsterRun | None, _: frozenset[str]) -> None:
         point = self.point
         if self._armed:
             known = self.clean.before.get((point.chapter, unit))
-            if unit != point.unit and run is not None and known is not None and not self._to_the_end:
-                if self._has_struck() and not difference(whole(self.lab), known):
-                    raise Converged
+            elsewhere = unit != point.unit and run is not None and known is not None and not self._to_the_end
+            if elsewhere and known and self._has_struck() and not difference(whole(self.lab), known):
+                raise Converged
             return
         if unit != point.unit:
             return
@@ -238,10 +238,8 @@ class Experiment:
             return Result(self.point, self.fault, "missed")
         text = self.lab.said.text()
         told = secrets_in(text)
-        if reached and self._converged:
-            found = None
-        else:
-            found = difference(whole(self.lab), self.clean.end[self.point.chapter])
+        end = self.clean.end[self.point.chapter]
+        found = None if reached and self._converged else difference(whole(self.lab), end)
         if not reached or found or told:
             why = f"told: {told}" if told else why
             return Result(self.point, self.fault, "FAILED", found, why)

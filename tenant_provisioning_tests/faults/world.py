@@ -40,7 +40,7 @@ class Post:
         self._fault = None
 
     async def handle_RCPT(  # noqa: N802
-        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+        self, server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
     ) -> str:
         """Accepts the recipient, unless the fault says otherwise."""
         self.seen += 1
@@ -56,7 +56,7 @@ class Post:
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+    async def handle_DATA(self, server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
         """Keeps the mail, unless the fault says otherwise."""
         fault = self._now()
         if fault != "lost_text":
@@ -187,9 +187,7 @@ async def _serve(ca_file: Path, asked: Connection, ready: Connection) -> None:
         asked.send(_answered(desk, command, arguments))
 
     loop.add_reader(asked.fileno(), answer)
-    await serve(
-        world, ca_file=ca_file, ready=lambda url, dns_port: ready.send((url, dns_port, smtp_port)), stop=stop
-    )
+    await serve(world, ca_file=ca_file, ready=lambda url, dns_port: ready.send((url, dns_port, smtp_port)), stop=stop)
 
 
 def _answered(desk: _Desk, command: str, arguments: tuple[Any, ...]) -> Any:
@@ -198,5 +196,3 @@ def _answered(desk: _Desk, command: str, arguments: tuple[Any, ...]) -> Any:
         return method(*arguments)
     except Exception as error:  # noqa: BLE001 - belongs to whoever asked
         return error
-
-
