@@ -74,11 +74,13 @@ async def claim(
     """The organization with `run_id` at work on it, and no other run; repeating it changes nothing.
 
     One that is requested or failed becomes provisioning; one that is provisioning, pending_qa or active stays so. A rollback's run
-    works on one that is rolling_back, and no other run does.
+    works on one that is rolling_back, and no other run does; on one that is rolled_back it finds nothing to do and claims nothing.
     LifecycleError when another run is at work that is not among the `abandoned`, or when the status allows no such run.
     """
     async with acting(db, actor) as connection:
         current = await _locked(connection, organization_id)
+        if for_rollback and current.status is DeploymentStatus.ROLLED_BACK:
+            return current  # its last step was done, and only the word of it was lost
         holder = current.claimed_by_run
         if holder not in {None, run_id, *abandoned}:
             raise LifecycleError(f"another run is at work on {current.subdomain}: {holder}. Wait until it has ended.")
