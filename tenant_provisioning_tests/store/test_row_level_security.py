@@ -42,6 +42,7 @@ NOBODYS = {"email_outbox", "applied_migrations", "encryption_keys"}
 HIDDEN_COLUMNS = {
     ("organizations", "data_store_connection"),
     ("organizations", "claimed_by_run"),
+    ("organizations", "powerbi_profile_id"),
     ("organizations", "claimed_at"),
     ("organizations", "checks_requested_at"),
     ("organizations", "rollback_requested_at"),
