@@ -1,10 +1,11 @@
 """What became of a run, in words a super admin understands, and what is left to do."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from uuid import UUID
 
-from tenant_provisioning.model.lifecycle import ROLLBACK_ATTEMPTS
-from tenant_provisioning.model.plan import REPORT_PREFIX, ROLLBACK_STEPS, STEPS, planned_steps
+from tenant_provisioning.model.lifecycle import ROLLBACK_ATTEMPTS, wait_before_attempt
+from tenant_provisioning.model.plan import REPORT_PREFIX, ROLLBACK_PREFIX, ROLLBACK_STEPS, STEPS, planned_steps
 from tenant_provisioning.model.qa import Outcome
 from tenant_provisioning.model.tenant import Organization
 from tenant_provisioning.store import progress, qa_results
@@ -42,7 +43,42 @@ async def explain_failure(db: Database, organization_id: UUID, run_id: str, titl
     )
 
 
-async def explain_failed_rollback(db: Database, organization: Organization, *, cancelled: bool) -> str:
+async def may_pass_from(db: Database, organization_id: UUID, run_id: str) -> datetime | None:
+    """From when on another attempt may get further than this run, without anybody's doing; None when a person has to act first."""
+    failed = [
+        step
+        for step in await progress.list_steps(db, organization_id)
+        if step.run_id == run_id and step.state == "failed"
+    ]
+    verdicts = await qa_results.latest_verdicts(db, organization_id)
+    judged = {each.verdict.outcome for each in verdicts if each.run_id == run_id and each.blocking}
+    times = [step.again_at for step in failed]
+    if Outcome.FAILED in judged or None in times:
+        return None
+    return max((time for time in times if time is not None), default=datetime.now(UTC))
+
+
+def goes_on_at(time: datetime | None) -> str:
+    """What is added to a reason, for people to know when they need do nothing."""
+    if time is None:
+        return " It has been tried often enough by itself: when the cause is gone, try again."
+    return f" It goes on by itself at {time.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC."
+
+
+async def when_rollback_goes_on(db: Database, organization: Organization) -> datetime | None:
+    """When a rollback that could not get to its end goes on by itself, because what stood in its way may pass; else None."""
+    await progress.fail_running_steps(db, organization.id, reason="the run ended before this step was done")
+    steps = await progress.list_steps(db, organization.id)
+    times = [step.again_at for step in steps if step.step.startswith(ROLLBACK_PREFIX) and step.state == "failed"]
+    wait = wait_before_attempt(organization.waits)
+    if not times or wait is None or None in times:
+        return None
+    return max([datetime.now(UTC) + wait, *(time for time in times if time is not None)])
+
+
+async def explain_failed_rollback(
+    db: Database, organization: Organization, *, cancelled: bool, next_at: datetime | None = None
+) -> str:
     """Why the last attempt to roll the organization back did not get to its end, once no step of it runs any more."""
     await progress.fail_running_steps(db, organization.id, reason="the run ended before this step was done")
     titles = {step.name: step.title for step in ROLLBACK_STEPS}
@@ -51,6 +87,8 @@ async def explain_failed_rollback(db: Database, organization: Organization, *, c
         for step in await progress.list_steps(db, organization.id)
         if step.step in titles and step.state == "failed"
     )
+    if next_at is not None:
+        return told + goes_on_at(next_at)
     told = told or ("The rollback was cancelled." if cancelled else "The rollback's run ended before it could say why.")
     again = f"To go on: tenant-provisioning rollback {organization.subdomain}"
     return f"{told} {again}" if cancelled or organization.rollback_attempt >= ROLLBACK_ATTEMPTS else told

@@ -12,7 +12,14 @@ from pathlib import Path
 
 from tenant_provisioning.model.artifact import Artifact, ArtifactKind
 from tenant_provisioning.model.catalog import ReportStrategy, TemplateReport
-from tenant_provisioning.model.errors import DatabaseUnavailable, ProvisioningError, VendorRejected, VendorUnavailable
+from tenant_provisioning.model.errors import (
+    DatabaseUnavailable,
+    ProvisioningError,
+    VendorRejected,
+    VendorUnavailable,
+    passes_in,
+)
+from tenant_provisioning.model.meanings import in_plain_words
 from tenant_provisioning.model.plan import report_step
 from tenant_provisioning.steps._item import remember_operation
 from tenant_provisioning.steps._names import once_free
@@ -90,7 +97,9 @@ class _Desk:
             try:
                 report = await self._ensure(template)
             except ProvisioningError as error:
-                await progress.fail_step(ctx.db, ctx.organization.id, step, str(error))
+                await progress.fail_step(
+                    ctx.db, ctx.organization.id, step, in_plain_words(error), passes_in=passes_in(error)
+                )
                 return ReportOutcome(template, error=error)
             await progress.finish_step(ctx.db, ctx.organization.id, step)
         facts = {

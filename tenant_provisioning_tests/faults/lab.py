@@ -47,6 +47,7 @@ PLANTED = {
 }
 UNCHANGING = {"providers", "module_templates", "module_features", "report_templates", "roles", "schema_migrations"}
 TIME_PASSES = """
+    update organizations set next_attempt_at = now() where next_attempt_at > now();
     update email_outbox set not_before = least(not_before, now()), claimed_at = claimed_at - interval '1 hour';
     update qa_results set checked_at = checked_at - interval '1 hour'
     where id in (select max(id) from qa_results where outcome = 'not_carried_out' group by organization_id)"""

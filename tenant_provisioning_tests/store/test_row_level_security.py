@@ -48,6 +48,8 @@ HIDDEN_COLUMNS = {
     ("organizations", "rollback_requested_at"),
     ("organizations", "rollback_requested_by"),
     ("organizations", "rollback_attempt"),
+    ("organizations", "next_attempt_at"),
+    ("organizations", "waits"),
     ("provisioned_artifacts", "details"),
     ("audit_log", "details"),
     ("report_templates", "source_report_id"),
