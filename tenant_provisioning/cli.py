@@ -200,7 +200,8 @@ def secrets_put(name: str, expires_on: Any) -> None:
     if not value:
         raise ProvisioningError("the value is empty; nothing was stored")
     end = expires_on.replace(tzinfo=UTC) if expires_on else None
-    kept = key_vault(load_settings()).set_secret(name, value, expires_on=end)
+    # a setting may refer to the very secret that is put there now
+    kept = key_vault(load_settings(from_vault=False)).set_secret(name, value, expires_on=end)
     click.echo(f"keyvault:{kept.name}")
 
 

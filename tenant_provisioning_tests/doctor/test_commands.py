@@ -138,6 +138,10 @@ def test_a_key_that_was_never_rotated_is_warned_about_when_it_is_old(
     assert "secrets new-key" in old.stdout
 
 
+def test_the_board_of_all_organizations_shows_the_budget_of_workspaces(typed: Typing, acme_id: UUID) -> None:
+    assert "0 of 2,000 workspaces by the ledger, 2 for each tenant" in typed("status", WORKSPACE_BUDGET="2000").stdout
+
+
 def test_a_new_key_is_named_for_its_day_and_can_be_used_at_once(typed: Typing) -> None:
     [line] = typed("secrets", "new-key").stdout.splitlines()
     assert Vault(line).first == f"k{datetime.now(UTC):%Y-%m-%d}"
@@ -147,7 +151,9 @@ def test_a_new_key_is_named_for_its_day_and_can_be_used_at_once(typed: Typing) -
 def test_putting_a_secret_prints_the_reference_and_not_the_secret(
     typed: Typing, settings: Settings, world: World
 ) -> None:
-    put = typed("secrets", "put", "vercel", "--expires-on", "2099-01-31", stdin="hunter2\n", KEY_VAULT_URL=world.url)
+    # with a setting that refers to it already
+    there = {"KEY_VAULT_URL": world.url, "VERCEL_TOKEN": "keyvault:vercel"}
+    put = typed("secrets", "put", "vercel", "--expires-on", "2099-01-31", stdin="hunter2\n", **there)
     assert (put.exit_code, put.stdout) == (0, "keyvault:vercel\n")
     kept = key_vault(settings.model_copy(update={"key_vault_url": world.url})).get_secret("vercel")
     assert kept.value == "hunter2"

@@ -4,6 +4,7 @@ import json
 import re
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -75,6 +76,8 @@ SETTINGS: list[tuple[dict[str, Any], set[str], str]] = [
     ({"template_workspace_id": UUID(NOBODY)}, {"fabric.template_workspace"}, "TEMPLATE_WORKSPACE_ID"),
     ({"template_dataset_id": UUID(NOBODY)}, {"fabric.template_items"}, "Set TEMPLATE_DATASET_ID to"),
     ({"template_notebook_id": UUID(NOBODY)}, {"fabric.template_items"}, "Set TEMPLATE_NOTEBOOK_ID to"),
+    ({"azure_sql_template_database": "absent"}, {"stores.template_database"}, "AZURE_SQL_TEMPLATE_DATABASE"),
+    ({"data_store_dacpac_path": Path("/absent.dacpac")}, {"stores.templates"}, "DATA_STORE_DACPAC_PATH"),
     ({"workspace_budget": 2}, {"powerbi.budget"}, "Roll back"),
     ({"godaddy_api_key": "no"}, {"godaddy.domain"}, "GODADDY_API_KEY"),
     ({"godaddy_api_secret": "no"}, {"godaddy.domain"}, "GODADDY_API_SECRET"),
@@ -159,6 +162,19 @@ def bearer(world: World, client: str, secret: str, method: str, path: str, body:
     headers = {"Authorization": f"Bearer {token['access_token']}"}
     answer: httpx.Response = world.client.request(method, path, json=body, headers=headers)
     answer.raise_for_status()
+
+
+async def test_a_role_that_is_missing_at_azure_is_named(visit: Visiting, world: World) -> None:
+    world.fault("azure_sql.get_database", "refuse", code="AuthorizationFailed", times="forever")
+    found = await visit()
+    assert ill(found) == {"stores.template_database"}
+    assert "SQL DB Contributor" in found["stores.template_database"].mend
+
+
+async def test_what_is_not_offered_is_not_asked_for(visit: Visiting, world: World) -> None:
+    found = await visit(data_store_kinds="lakehouse")
+    assert ill(found) == set()
+    assert not [seen for seen in world.requests() if seen["vendor"] == "azure_sql"]
 
 
 async def test_template_reports_that_are_missing_are_named(visit: Visiting, world: World) -> None:
