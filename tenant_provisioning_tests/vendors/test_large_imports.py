@@ -39,7 +39,7 @@ async def test_a_large_file_is_imported_by_way_of_a_temporary_place(
     done = await powerbi.import_pbix(acme.workspace, "Large", path, deadline=20)
 
     assert [report.name for report in done.reports] == ["Large"]
-    asked = [one["operation"] for one in simulator.requests() if one["vendor"] == "powerbi"]
+    asked = [one["operation"] for one in simulator.requests() if one["vendor"] in {"powerbi", "storage"}]
     blocks = -(-path.stat().st_size // 1024)
     assert asked == ["create_upload_location", *["upload_blob"] * (blocks + 1), "import", "get_import"]
 
@@ -58,7 +58,7 @@ async def test_a_block_that_fails_is_sent_again_and_the_file_is_whole(
     kind: str, powerbi: PowerBI, simulator: Any, acme: Any, tmp_path: Path
 ) -> None:
     write_pbix(tmp_path / "large.pbix", "Large")
-    simulator.fault("powerbi", "upload_blob", kind, nth=2, **({"status": 503} if kind == "error_before" else {}))
+    simulator.fault("storage", "upload_blob", kind, nth=2, **({"status": 503} if kind == "error_before" else {}))
 
     done = await powerbi.import_pbix(acme.workspace, "Large", tmp_path / "large.pbix", deadline=20)
 

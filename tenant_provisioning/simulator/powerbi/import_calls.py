@@ -36,9 +36,9 @@ def import_routes() -> list[Route]:
         route("GET", one, "list_imports", list_imports),
         route("GET", f"{one}/{{import}}", "get_import", get_import),
         route("POST", f"{one}/createTemporaryUploadLocation", "create_upload_location", create_upload_location),
-        Route(f"{UPLOADS}/{{upload}}", operation("powerbi", "upload_blob", upload_blob), methods=["PUT"]),
+        Route(f"{UPLOADS}/{{upload}}", operation("storage", "upload_blob", upload_blob), methods=["PUT"]),
         # pbipy posts a form to the place; whether blob storage takes that is not known
-        Route(f"{UPLOADS}/{{upload}}", operation("powerbi", "upload_blob", upload_form), methods=["POST"]),
+        Route(f"{UPLOADS}/{{upload}}", operation("storage", "upload_blob", upload_form), methods=["POST"]),
     ]
 
 
