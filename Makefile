@@ -27,6 +27,7 @@ contract: .venv/installed  ## check requests and answers against the vendors' Op
 
 faults: .venv/installed  ## every vendor call and every commit x every fault, the processes killed for real (FLAGS="--sample 50")
 	@$(BIN)/python -W ignore -m tenant_provisioning_tests.faults $(FLAGS)
+	@$(BIN)/python -W ignore -m tenant_provisioning_tests.faults.kills
 
 lint: .venv/installed  ## formatting, style, types, and which floor may import which
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports

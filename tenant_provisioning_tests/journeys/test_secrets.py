@@ -1,4 +1,4 @@
-"""Every byte that the running stack wrote, searched for what nobody may read. The last journey, so that all they did is searched."""
+"""Every byte that the running stack wrote, searched for what nobody may read: last of the journeys, so that all are searched."""
 
 import asyncio
 import json
