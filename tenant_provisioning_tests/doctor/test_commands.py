@@ -84,6 +84,14 @@ def test_doctor_says_what_is_wrong_with_exit_code_1_as_text_and_as_json(typed: T
     assert "SMTP_PORT" in missing.stdout
 
 
+def test_a_key_that_tenants_secrets_need_and_nobody_holds_is_named(typed: Typing, acme_id: UUID) -> None:
+    told = json.loads(typed("doctor", "--json", SECRETS_KEY=NEW).stdout)
+    [failed] = [check for check in told["checks"] if check["outcome"] == "failed"]
+    assert failed["check"] == "keys.in_use"
+    assert failed["found"].endswith("k1 (1)")
+    assert "Put k1 back into SECRETS_KEY" in failed["mend"]
+
+
 def test_doctor_tells_settings_that_no_client_can_be_made_of(typed: Typing) -> None:
     found = typed("doctor", MAIL_FROM="nobody")
     assert found.exit_code == 1

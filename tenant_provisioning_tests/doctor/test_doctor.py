@@ -39,7 +39,7 @@ async def test_where_all_is_well_every_check_passes_quickly_and_nothing_was_chan
     before, began = world.snapshot(), time.monotonic()
     found = await visit()
     assert {finding.outcome for finding in found.values()} == {Outcome.PASSED}, as_text(list(found.values())).plain
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 30
     assert [*found] == [*(check.name for check in CHECKS), "clock.skew"]
     wrote = {(seen["vendor"], seen["operation"]) for seen in world.requests() if seen["method"] not in {"GET", "HEAD"}}
     assert wrote == {("entra", "token")}
@@ -98,13 +98,33 @@ SETTINGS: list[tuple[dict[str, Any], set[str], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("changes", "failed", "mend"), SETTINGS, ids=[next(iter(case[0])) for case in SETTINGS])
-async def test_a_setting_that_is_wrong_is_named_and_what_rests_on_it_is_not_tried(
-    visit: Visiting, world: World, changes: dict[str, Any], failed: set[str], mend: str
+ALONE = ("entra_", "platform_domain", "template_workspace_id")  # other checks rest on what these break
+
+
+def rounds() -> list[list[tuple[dict[str, Any], set[str], str]]]:
+    """The cases in as few visits as can be: mistakes that have nothing to do with each other are made at once."""
+    packed: list[list[tuple[dict[str, Any], set[str], str]]] = []
+    for case in SETTINGS:
+        fitting = (
+            cases
+            for cases in packed
+            if not any(set(case[0]) & set(other[0]) or case[1] & other[1] for other in cases)
+            and not any(name.startswith(ALONE) for known in (*cases, case) for name in known[0])
+        )
+        if (cases := next(fitting, None)) is None:
+            packed.append(cases := [])
+        cases.append(case)
+    return packed
+
+
+@pytest.mark.parametrize("cases", rounds(), ids=lambda cases: next(iter(cases[0][0])))
+async def test_settings_that_are_wrong_are_named_and_what_rests_on_them_is_not_tried(
+    visit: Visiting, world: World, cases: list[tuple[dict[str, Any], set[str], str]]
 ) -> None:
-    found = await visit(**changes)
-    assert ill(found) == failed
-    assert any(mend in found[name].mend for name in failed)
+    found = await visit(**{name: value for changes, _, _ in cases for name, value in changes.items()})
+    assert ill(found) == {name for _, failed, _ in cases for name in failed}
+    for _, failed, mend in cases:
+        assert any(mend in found[name].mend for name in failed)
     for check in CHECKS:
         because = [name for name in check.needs if found[name].outcome in {Outcome.FAILED, Outcome.NOT_TRIED}]
         assert (found[check.name].outcome is Outcome.NOT_TRIED) == bool(because)
