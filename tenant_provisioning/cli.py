@@ -217,7 +217,9 @@ async def onboard(file: Any, as_json: bool) -> None:
      "lms": "APTEM", "english_maths": "BKSB", "crm": "HUBSPOT",
      "super_users": [{"email": "jo@acme.example", "first_name": "Jo", "last_name": "Bloggs"}]}
 
-    Optional: "hr", "domain", "data_store". Mistakes are named all at once, by field, and then nothing is stored.
+    Optional: "hr", "domain", "data_store" ("lakehouse", "warehouse", "fabric_sql_database", "azure_sql_database", or the
+    customer's own: {"kind": "bring_your_own", "workspace_url": "https://…", "connection_string": "Server=…;Database=…"}).
+    Mistakes are named all at once, by field, and then nothing is stored.
     """
     from tenant_provisioning.settings import load_settings
     from tenant_provisioning.store.database import open_database

@@ -112,7 +112,9 @@ class Settings(CatalogSettings):
     )
     azure_sql_elastic_pool: str = ""
     sql_gateway: str = Field(
-        default="", description="host:port to reach every data store's SQL through, if not its own"
+        default="",
+        pattern=r"^$|^[^:/]+:\d{1,5}$",
+        description="host:port to reach every data store's SQL through, if not its own",
     )
     data_store_kinds: str = Field(
         default="lakehouse", validate_default=True, description="the kinds a customer can choose, comma separated"

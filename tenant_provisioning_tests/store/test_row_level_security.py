@@ -54,6 +54,7 @@ HIDDEN_COLUMNS = {
     ("audit_log", "details"),
     ("report_templates", "source_report_id"),
     ("report_templates", "pbix_path"),
+    ("report_templates", "definition_path"),
 }
 REFUSED = psycopg.errors.InsufficientPrivilege
 
