@@ -25,9 +25,10 @@ contract: .venv/installed  ## check requests and answers against the vendors' Op
 	@test -d "$(SPECS)" || { echo "The contract check is not carried out: no vendors' documents in $(SPECS). Set SPECS=DIR." >&2; exit 1; }
 	@$(BIN)/pytest tenant_provisioning_tests/contract --specs "$(SPECS)" $(ARGS)
 
-faults: .venv/installed  ## every vendor call and every commit x every fault, the processes killed for real (FLAGS="--sample 50")
+faults: .venv/installed  ## every vendor call and every commit x every fault, processes killed for real, hostile input (FLAGS="--sample 50")
 	@$(BIN)/python -W ignore -m tenant_provisioning_tests.faults $(FLAGS)
 	@$(BIN)/python -W ignore -m tenant_provisioning_tests.faults.kills
+	@$(BIN)/python -W ignore -m tenant_provisioning_tests.faults.fuzz
 
 lint: .venv/installed  ## formatting, style, types, and which floor may import which
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports

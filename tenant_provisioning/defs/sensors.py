@@ -84,9 +84,7 @@ async def _due(instance: dg.DagsterInstance, platform: Platform, db: Database) -
     for work, decision in await _decisions(instance, db):
         if decision is Decision.RETRY:
             reason = "the time for another attempt has come"
-            await requests.next_attempt(
-                db, work.organization_id, actor="onboarding_sensor", reason=reason, by_itself=True
-            )
+            await requests.begin_due_attempt(db, work.organization_id, actor="onboarding_sensor", reason=reason)
     return [
         Launch(
             str(work.request_id),

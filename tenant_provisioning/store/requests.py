@@ -105,34 +105,51 @@ async def get_form(db: Database, organization_id: UUID) -> OnboardingForm:
     return _from_json(row["form"])
 
 
-async def next_attempt(db: Database, organization_id: UUID, *, actor: str, reason: str, by_itself: bool = False) -> int:
+async def next_attempt(db: Database, organization_id: UUID, *, actor: str, reason: str) -> int:
     """The number of the attempt that this asks for, 2 being the first repetition; it is audited.
 
-    An organization that has failed is provisioning again from here on. Unless it is `by_itself`, waiting begins anew.
+    An organization that has failed is provisioning again from here on. Its waits are counted anew.
     """
     async with acting(db, actor, reason) as connection:
+        return await _next_attempt(connection, organization_id, actor, reason)
+
+
+async def begin_due_attempt(db: Database, organization_id: UUID, *, actor: str, reason: str) -> int | None:
+    """The number of the attempt whose time has come; None when somebody else has asked for one meanwhile."""
+    async with acting(db, actor, reason) as connection:
         rows = await connection.execute(
-            "update onboarding_requests set attempt = attempt + 1 where organization_id = %s returning attempt",
+            """select waits from organizations
+               where id = %s and deployment_status = 'failed' and next_attempt_at <= now() for update""",
             (organization_id,),
         )
         row = await rows.fetchone()
-        if row is None:
-            raise _no_request(organization_id)
-        await connection.execute(
-            """insert into audit_log (organization_id, actor, action, reason, details)
-               values (%s, %s, 'attempt_requested', %s, %s)""",
-            (organization_id, actor, reason, Jsonb({"attempt": row["attempt"]})),
-        )
-        await connection.execute(
-            "update organizations set deployment_status = 'provisioning', status_reason = null "
-            "where id = %s and deployment_status = 'failed'",
-            (organization_id,),
-        )
-        await connection.execute(
-            "update organizations set next_attempt_at = null, waits = case when %s then waits else 0 end where id = %s",
-            (by_itself, organization_id),
-        )
-        return int(row["attempt"])
+        return await _next_attempt(connection, organization_id, actor, reason, waits=row["waits"]) if row else None
+
+
+async def _next_attempt(
+    connection: Connection, organization_id: UUID, actor: str, reason: str, *, waits: int = 0
+) -> int:
+    rows = await connection.execute(
+        "update onboarding_requests set attempt = attempt + 1 where organization_id = %s returning attempt",
+        (organization_id,),
+    )
+    row = await rows.fetchone()
+    if row is None:
+        raise _no_request(organization_id)
+    await connection.execute(
+        """insert into audit_log (organization_id, actor, action, reason, details)
+           values (%s, %s, 'attempt_requested', %s, %s)""",
+        (organization_id, actor, reason, Jsonb({"attempt": row["attempt"]})),
+    )
+    await connection.execute(
+        "update organizations set deployment_status = 'provisioning', status_reason = null "
+        "where id = %s and deployment_status = 'failed'",
+        (organization_id,),
+    )
+    await connection.execute(
+        "update organizations set next_attempt_at = null, waits = %s where id = %s", (waits, organization_id)
+    )
+    return int(row["attempt"])
 
 
 async def schedule_attempt(
