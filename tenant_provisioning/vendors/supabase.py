@@ -20,6 +20,7 @@ import httpx
 import stamina
 
 from tenant_provisioning.model.errors import VendorError, VendorRejected, VendorUnavailable
+from tenant_provisioning.vendors import incidents
 from tenant_provisioning.vendors._answers import NothingDone, refusal
 from tenant_provisioning.vendors._http import VendorHttp, is_loopback
 
@@ -239,8 +240,22 @@ class SupabaseAuth:
         )
         if signed_in.session is None:
             raise VendorRejected(VENDOR, "verify link", "the link was taken, but no session came of it")
-        token = signed_in.session.access_token
-        return Session(UUID(signed_in.session.user.id), token, _claims(token))
+        return _session(signed_in.session)
+
+    async def sign_in(self, email: str, password: str) -> Session:
+        """The session that this address and password give.
+
+        Raises VendorRejected: `invalid_credentials` for an unknown address as for a wrong password, `email_not_confirmed`,
+        `user_banned`.
+        """
+        anonymous = await self._connect(self._anon_key)
+        proof: Any = {"email": email, "password": password}
+        signed_in = await self._ask(
+            "sign in", lambda client: client.auth.sign_in_with_password(proof), sure=False, client=anonymous
+        )
+        if signed_in.session is None:
+            raise VendorRejected(VENDOR, "sign in", "the password was taken, but no session came of it")
+        return _session(signed_in.session)
 
     async def end_session(self, session: Session) -> None:
         """No session of this user can be renewed any more, whether or not one could; access tokens just expire."""
@@ -297,7 +312,10 @@ class SupabaseAuth:
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     def _repeat(self, error: Exception, sure: bool, started: float) -> bool | float:
-        if not isinstance(error, VendorUnavailable) or not (sure or isinstance(error, NothingDone)):
+        if not isinstance(error, VendorUnavailable):
+            return False
+        incidents.tell(error)
+        if not (sure or isinstance(error, NothingDone)):
             return False
         if error.retry_after is None:
             return True
@@ -332,6 +350,10 @@ def _user(user: "wire.User") -> User:
         banned_until=datetime.fromisoformat(user.banned_until) if user.banned_until else None,
         last_sign_in_at=user.last_sign_in_at,
     )
+
+
+def _session(session: "wire.Session") -> Session:
+    return Session(UUID(session.user.id), session.access_token, _claims(session.access_token))
 
 
 def _claims(token: str) -> dict[str, Any]:

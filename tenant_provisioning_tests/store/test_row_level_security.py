@@ -37,7 +37,7 @@ from tenant_provisioning.store.requests import submit
 from tenant_provisioning.store.users import save_user
 
 PLATFORM_WIDE = {"providers", "module_templates", "module_features", "report_templates", "roles"}
-NOBODYS = {"email_outbox", "applied_migrations"}
+NOBODYS = {"email_outbox", "applied_migrations", "portal_sessions", "portal_sign_in_attempts", "onboarding_drafts"}
 HIDDEN_COLUMNS = {
     ("organizations", "data_store_connection"),
     ("organizations", "claimed_by_run"),

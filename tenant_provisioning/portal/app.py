@@ -1,0 +1,95 @@
+"""Every page of the portal, on one screen, and the application that serves them.
+
+How a page is built here:
+
+- **One module a page**, named for what it shows. A view is `async def page(request: Request) -> Response`; what it needs of the
+  request it asks of `pages`: `pages.db(request)`, `pages.settings(request)`, `pages.admin(request)` (who acts: its `email` goes
+  into every row as the actor), and it answers with `pages.render(request, "organization.html", organization=…)`.
+- **Rows in, rows out.** A view calls `store` and the words of `model` and `steps`; it never calls Dagster, and no vendor but for
+  the sign-in. SQL is in `store`: one or two queries a page.
+- **POST, redirect, GET.** A post changes rows and answers `pages.see_other(request, "organization", organization_id=…)`, usually
+  after `pages.flash(request, "Retry requested.", kind="good")`; kinds are good, info, warn and bad. A form with mistakes
+  is rendered again with status 422. `LifecycleError` and its like may simply be raised: `pages` shows the sentence (409, 404).
+- **Guards are in the table**: `admin(…)` lets signed-in super admins through and nobody else; `public(…)` is for signing in. Both
+  refuse a post without the session's token, which `{{ csrf_field() }}` writes into a form; a script sends it as `X-CSRF-Token`
+  (it is in `<meta name="csrf">`). `request.form()` is already read and costs nothing.
+- **Templates** extend `layout.html` (blocks `title`, `head`, `main`; `{% set page = "organizations" %}` marks the navigation) and
+  import `_parts.html`: `badge(status)`, `field(…)`, `bar(value, most)`, `empty(…)`, `when(moment)`. `link("organization",
+  organization_id=…)` is a page's address, `asset("portal.js")` a static file's. Autoescape is on, undefined names are errors.
+- **The policy forbids inline script and style**, attributes included: `style="…"` does nothing. Put a class into `style.css`,
+  draw with SVG attributes or `<progress>`, write behaviour into a file in `static/` that finds its elements by `data-…`
+  and without which the page still works.
+- **Times** are shown with `when(moment)`: UTC for everybody, and in the reader's zone where scripts run.
+- **Buttons that post** from a list or a page: `<form method="post" action=…>{{ csrf_field() }}<button class="button">`.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TypedDict
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from tenant_provisioning.portal import guards, organization, organizations, pages, sign_in
+from tenant_provisioning.portal.guards import admin, public
+from tenant_provisioning.portal.sign_in import SupabaseAuth
+from tenant_provisioning.settings import Settings
+from tenant_provisioning.store.database import Database, open_database
+
+ROUTES = [
+    public("/sign-in", sign_in.page, name="sign_in"),
+    public("/sign-in", sign_in.sign_in, "POST"),
+    public("/sign-out", sign_in.sign_out, "POST", name="sign_out"),
+    admin("/organizations", organizations.page, name="organizations"),
+    admin("/organizations/{organization_id:uuid}", organization.page, name="organization"),
+]
+# what the bar on top offers, as (title, route)
+NAVIGATION = (("Organizations", "organizations"),)
+
+
+class State(TypedDict):
+    """What the lifespan opens and every request can reach."""
+
+    db: Database
+    settings: Settings
+    supabase: SupabaseAuth
+
+
+async def home(request: Request) -> Response:
+    """The front door leads to the board."""
+    return RedirectResponse(request.url_for("organizations").path, 303)
+
+
+async def healthy(request: Request) -> Response:
+    """204 when the portal serves and its database answers."""
+    async with pages.db(request).connection() as connection:
+        await connection.execute("select 1")
+    return Response(status_code=204)
+
+
+def create_app(settings: Settings) -> Starlette:
+    """The portal as an ASGI application; its database pool is open for the length of its lifespan."""
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[State]:
+        database = open_database(settings.database_url.get_secret_value(), max_size=8)
+        async with database as db, sign_in.open_supabase(settings) as supabase:
+            yield {"db": db, "settings": settings, "supabase": supabase}
+
+    app = Starlette(
+        routes=[
+            Route("/", home),
+            Route("/health", healthy),
+            *ROUTES,
+            Mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static"),
+        ],
+        lifespan=lifespan,
+        middleware=guards.middleware(settings),
+        exception_handlers=pages.exception_handlers(),
+    )
+    app.state.navigation = NAVIGATION
+    return app
