@@ -11,6 +11,7 @@ from tenant_provisioning.defs.platform import Platform
 from tenant_provisioning.model.errors import ChecksOutstanding, ProvisioningError, VendorError, VendorUnavailable
 from tenant_provisioning.model.lifecycle import DeploymentStatus
 from tenant_provisioning.steps.context import StepContext, StepResult, open_context
+from tenant_provisioning.steps.outcome import record_failure
 from tenant_provisioning.store import audit, organizations, progress
 
 Action = Callable[[StepContext], Awaitable[StepResult]]
@@ -45,7 +46,7 @@ async def carry_out(
             try:
                 result = await action(ctx)
             except ProvisioningError as error:
-                await progress.fail_step(*who, str(error))
+                await record_failure(*who, error)
                 raise
             except Exception as error:
                 reason = f"an unexpected {type(error).__name__}: the platform engineer finds it in the run's log"

@@ -14,6 +14,7 @@ from tenant_provisioning.model.catalog import ReportStrategy, TemplateReport
 from tenant_provisioning.model.errors import ProvisioningError, VendorRejected, VendorUnavailable
 from tenant_provisioning.model.plan import report_step
 from tenant_provisioning.steps.context import StepContext, StepResult
+from tenant_provisioning.steps.outcome import record_failure
 from tenant_provisioning.steps.ownership import Found, ensure_artifact, require_artifact
 from tenant_provisioning.store import artifacts, progress
 from tenant_provisioning.store.reports import save_deployed_report
@@ -85,7 +86,7 @@ class _Desk:
             try:
                 report = await self._ensure(template)
             except ProvisioningError as error:
-                await progress.fail_step(ctx.db, ctx.organization.id, step, str(error))
+                await record_failure(ctx.db, ctx.organization.id, step, error)
                 return ReportOutcome(template, error=error)
             await progress.finish_step(ctx.db, ctx.organization.id, step)
         facts = {

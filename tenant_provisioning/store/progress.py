@@ -25,7 +25,10 @@ class StepState(StrEnum):
 
 @dataclass(frozen=True)
 class StepProgress:
-    """How far a step is. `attempt` counts its starts; `reason` says why it failed, or what it waits for while it runs."""
+    """How far a step is. `attempt` counts its starts; `reason` says why it failed, or what it waits for while it runs.
+
+    Whether a rerun can help is known of some failures only.
+    """
 
     step: str
     state: StepState
@@ -34,6 +37,7 @@ class StepProgress:
     started_at: datetime
     finished_at: datetime | None
     reason: str
+    a_rerun_can_help: bool | None = None
 
 
 async def start_step(db: Database, organization_id: UUID, step: str, *, run_id: str) -> None:
@@ -44,7 +48,7 @@ async def start_step(db: Database, organization_id: UUID, step: str, *, run_id: 
                values (%s, %s, 'running', %s)
                on conflict (organization_id, step) do update set
                  state = 'running', run_id = excluded.run_id, attempt = progress.attempt + 1,
-                 started_at = now(), finished_at = null, reason = ''""",
+                 started_at = now(), finished_at = null, reason = '', a_rerun_can_help = null""",
             (organization_id, step, run_id),
         )
 
@@ -61,19 +65,21 @@ async def note_step(db: Database, organization_id: UUID, step: str, text: str) -
 
 async def finish_step(db: Database, organization_id: UUID, step: str) -> None:
     """The step is done; ProvisioningError when it was never started."""
-    await _end(db, organization_id, step, StepState.DONE, "")
+    await _end(db, organization_id, step, StepState.DONE, "", None)
 
 
-async def fail_step(db: Database, organization_id: UUID, step: str, reason: str) -> None:
+async def fail_step(
+    db: Database, organization_id: UUID, step: str, reason: str, *, a_rerun_can_help: bool | None = None
+) -> None:
     """The step has failed for `reason`, a sentence for a super admin; ProvisioningError when it was never started."""
-    await _end(db, organization_id, step, StepState.FAILED, reason)
+    await _end(db, organization_id, step, StepState.FAILED, reason, a_rerun_can_help)
 
 
 async def fail_running_steps(db: Database, organization_id: UUID, *, reason: str) -> None:
     """Every step that is still running has failed for `reason`: the run that worked on them is gone."""
     async with db.connection() as connection:
         await connection.execute(
-            """update provisioning_steps set state = 'failed', reason = %s, finished_at = now()
+            """update provisioning_steps set state = 'failed', reason = %s, a_rerun_can_help = true, finished_at = now()
                where organization_id = %s and state = 'running'""",
             (reason, organization_id),
         )
@@ -83,8 +89,8 @@ async def list_steps(db: Database, organization_id: UUID) -> list[StepProgress]:
     """The steps that were started, in the order of their last start."""
     async with db.connection() as connection:
         rows = await connection.execute(
-            """select step, state, run_id, attempt, started_at, finished_at, reason from provisioning_steps
-               where organization_id = %s order by started_at, step""",
+            """select step, state, run_id, attempt, started_at, finished_at, reason, a_rerun_can_help
+               from provisioning_steps where organization_id = %s order by started_at, step""",
             (organization_id,),
         )
         return [StepProgress(**(row | {"state": StepState(row["state"])})) async for row in rows]
@@ -96,12 +102,14 @@ async def unfinished_steps(db: Database, organization_id: UUID, planned: Sequenc
     return [step for step in planned if step not in done]
 
 
-async def _end(db: Database, organization_id: UUID, step: str, state: StepState, reason: str) -> None:
+async def _end(  # noqa: PLR0917 - the columns, in their order
+    db: Database, organization_id: UUID, step: str, state: StepState, reason: str, a_rerun_can_help: bool | None
+) -> None:
     async with db.connection() as connection:
         updated = await connection.execute(
-            """update provisioning_steps set state = %s, reason = %s, finished_at = now()
+            """update provisioning_steps set state = %s, reason = %s, a_rerun_can_help = %s, finished_at = now()
                where organization_id = %s and step = %s""",
-            (state, reason, organization_id, step),
+            (state, reason, a_rerun_can_help, organization_id, step),
         )
         if updated.rowcount == 0:
             raise ProvisioningError(f"the step {step} of organization {organization_id} was never started")

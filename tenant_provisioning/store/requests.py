@@ -1,6 +1,6 @@
 """Onboarding requests: the only way a tenant begins. What makes a form valid is `model.tenant`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
@@ -9,7 +9,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from tenant_provisioning.model.catalog import CATEGORIES
-from tenant_provisioning.model.errors import NoSuchTenant, RequestInvalid
+from tenant_provisioning.model.errors import LifecycleError, NoSuchTenant, RequestInvalid
 from tenant_provisioning.model.lifecycle import DeploymentStatus
 from tenant_provisioning.model.tenant import DataStoreKind, OnboardingForm, Organization, SuperUser, validate_form
 from tenant_provisioning.store.catalog import read_providers
@@ -21,7 +21,10 @@ WORK = "work"  # the channel on which the database tells that there is a new req
 
 @dataclass(frozen=True)
 class Work:
-    """An organization that is not finished, as the onboarding sensor needs it. `attempt` counts from 1."""
+    """An organization that is not finished, as the onboarding sensor needs it. `attempt` counts from 1.
+
+    `selection` names the steps that the attempt is about; empty: everything that is left to do.
+    """
 
     request_id: UUID
     organization_id: UUID
@@ -30,6 +33,7 @@ class Work:
     status: DeploymentStatus
     claimed_by_run: str | None
     providers: Mapping[str, str]
+    selection: tuple[str, ...] = ()
 
 
 async def submit(db: Database, raw: Any, *, requested_by: str, default_domain: str) -> Organization:
@@ -77,30 +81,34 @@ async def get_form(db: Database, organization_id: UUID) -> OnboardingForm:
     return _from_json(row["form"])
 
 
+async def retry(db: Database, organization_id: UUID, *, actor: str, selection: Sequence[str] = ()) -> int:
+    """The number of the attempt that a person asks for: at these steps, or at all that is left.
+
+    LifecycleError unless the organization has failed, so that of two who ask at once one does.
+    """
+    async with acting(db, actor, "retry") as connection:
+        rows = await connection.execute(
+            "select name, deployment_status, rollback_requested_at from organizations where id = %s for update",
+            (organization_id,),
+        )
+        row = await rows.fetchone()
+        if row is None:
+            raise NoSuchTenant(f"there is no organization {organization_id}")
+        if row["deployment_status"] != DeploymentStatus.FAILED:
+            now = row["deployment_status"]
+            raise LifecycleError(f"{row['name']} is {now}: only what has failed can be tried again")
+        if row["rollback_requested_at"] is not None:
+            raise LifecycleError(f"{row['name']} is to be rolled back: nothing is tried again")
+        return await _next_attempt(connection, organization_id, actor, "retry", selection)
+
+
 async def next_attempt(db: Database, organization_id: UUID, *, actor: str, reason: str) -> int:
     """The number of the attempt that this asks for, 2 being the first repetition; it is audited.
 
     An organization that has failed is provisioning again from here on.
     """
     async with acting(db, actor, reason) as connection:
-        rows = await connection.execute(
-            "update onboarding_requests set attempt = attempt + 1 where organization_id = %s returning attempt",
-            (organization_id,),
-        )
-        row = await rows.fetchone()
-        if row is None:
-            raise _no_request(organization_id)
-        await connection.execute(
-            """insert into audit_log (organization_id, actor, action, reason, details)
-               values (%s, %s, 'attempt_requested', %s, %s)""",
-            (organization_id, actor, reason, Jsonb({"attempt": row["attempt"]})),
-        )
-        await connection.execute(
-            "update organizations set deployment_status = 'provisioning', status_reason = null "
-            "where id = %s and deployment_status = 'failed'",
-            (organization_id,),
-        )
-        return int(row["attempt"])
+        return await _next_attempt(connection, organization_id, actor, reason, ())
 
 
 async def list_work(db: Database) -> list[Work]:
@@ -109,7 +117,7 @@ async def list_work(db: Database) -> list[Work]:
         # the statuses as literals: only so does the planner see that the partial index fits
         rows = await connection.execute(
             """select request.id as request_id, organization.id as organization_id, subdomain, attempt,
-                      deployment_status, claimed_by_run, lms, english_maths, crm, hr
+                      deployment_status, claimed_by_run, selection, lms, english_maths, crm, hr
                from organizations organization
                join onboarding_requests request on request.organization_id = organization.id
                where deployment_status in ('requested', 'provisioning', 'failed') and rollback_requested_at is null
@@ -124,9 +132,35 @@ async def list_work(db: Database) -> list[Work]:
                 status=DeploymentStatus(row["deployment_status"]),
                 claimed_by_run=row["claimed_by_run"],
                 providers={category: row[category] for category in CATEGORIES if row[category] is not None},
+                selection=tuple(row["selection"] or ()),
             )
             async for row in rows
         ]
+
+
+async def _next_attempt(
+    connection: Connection, organization_id: UUID, actor: str, reason: str, selection: Sequence[str]
+) -> int:
+    rows = await connection.execute(
+        """update onboarding_requests set attempt = attempt + 1, selection = %s
+           where organization_id = %s returning attempt""",
+        (list(selection) or None, organization_id),
+    )
+    row = await rows.fetchone()
+    if row is None:
+        raise _no_request(organization_id)
+    details = {"attempt": row["attempt"]} | ({"only": list(selection)} if selection else {})
+    await connection.execute(
+        """insert into audit_log (organization_id, actor, action, reason, details)
+           values (%s, %s, 'attempt_requested', %s, %s)""",
+        (organization_id, actor, reason, Jsonb(details)),
+    )
+    await connection.execute(
+        "update organizations set deployment_status = 'provisioning', status_reason = null "
+        "where id = %s and deployment_status = 'failed'",
+        (organization_id,),
+    )
+    return int(row["attempt"])
 
 
 def _no_request(organization_id: UUID) -> NoSuchTenant:
