@@ -43,6 +43,8 @@ from tenant_provisioning.store.database import Database, open_database
 ROUTES = [
     public("/sign-in", sign_in.page, name="sign_in"),
     public("/sign-in", sign_in.sign_in, "POST"),
+    public("/sign-in/link", sign_in.send_link, "POST"),
+    public("/sign-in/link", sign_in.follow_link, name="sign_in_link"),
     public("/sign-out", sign_in.sign_out, "POST", name="sign_out"),
     admin("/organizations", organizations.page, name="organizations"),
     admin("/organizations/{organization_id:uuid}", organization.page, name="organization"),
@@ -92,4 +94,5 @@ def create_app(settings: Settings) -> Starlette:
         exception_handlers=pages.exception_handlers(),
     )
     app.state.navigation = NAVIGATION
+    app.state.still_belongs = sign_in.still_belongs
     return app

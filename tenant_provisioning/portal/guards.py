@@ -74,7 +74,7 @@ def require_admin(view: View) -> View:
     async def guarded(request: Request) -> Response:
         token = request.session.get("token")
         session = await portal_sessions.find_session(request.state.db, token) if token else None
-        if session is None:
+        if session is None or not await request.app.state.still_belongs(request, token, session):
             return _to_sign_in(request)
         request.state.admin = Admin(session.user_id, session.email)
         return await checked(request)

@@ -3,7 +3,8 @@
 The one place of the portal that calls a vendor. What a browser holds afterwards is `guards`', the sessions are rows of `store`.
 """
 
-from datetime import timedelta
+import logging
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -15,17 +16,23 @@ from tenant_provisioning.portal.forms import Form
 from tenant_provisioning.portal.guards import ADMIN_ROLE
 from tenant_provisioning.settings import Settings
 from tenant_provisioning.store import portal_sessions
+from tenant_provisioning.store.portal_sessions import PortalSession
 from tenant_provisioning.vendors._http import trust
-from tenant_provisioning.vendors.supabase import Session, SupabaseAuth
+from tenant_provisioning.vendors.supabase import Session, SupabaseAuth, User
 
-__all__ = ["SupabaseAuth", "open_supabase", "page", "sign_in", "sign_out"]
+__all__ = ["SupabaseAuth", "follow_link", "open_supabase", "page", "send_link", "sign_in", "sign_out", "still_belongs"]
+logger = logging.getLogger(__name__)
 FEW_FOR_ADDRESS, MANY_FROM_PLACE, WITHIN = 5, 30, timedelta(minutes=15)
+CONFIRMED_FOR, AT_MOST = timedelta(minutes=10), timedelta(hours=1)
 WRONG = "Address and password do not belong together."
 NOT_ONE_OF_US = (
     "You have signed in, but this account is no super admin: in Supabase its app_metadata must hold the role "
     f"{ADMIN_ROLE}. Your own platform is at its own address."
 )
 NO_ANSWER = "Supabase Auth does not answer. Try again in a moment."
+LINK_SENT = "If this address belongs to an account, a link is on its way. It works once, for an hour, in this browser."
+LINK_ELSEWHERE = "Open the link in the browser where you asked for it, or ask for a new one here."
+LINK_WORN_OUT = "This link has been used, replaced by a newer one, or is too old. Ask for a new one."
 REFUSALS = {
     "invalid_credentials": WRONG,
     "email_not_confirmed": "This address has not been confirmed yet: follow the link in the mail that Supabase sent.",
@@ -75,6 +82,70 @@ async def sign_in(request: Request) -> Response:
     return RedirectResponse(_inside(given["next"]), 303)
 
 
+async def send_link(request: Request) -> Response:
+    """A link is on its way, or perhaps not: the answer does not tell who has an account."""
+    given = forms.texts(await forms.posted(request), ("email", "next"))
+    if not given["email"]:
+        return _refused(request, given, "Enter your address, and a link comes by mail.", 422)
+    if wait := await _too_often(request, given["email"]):
+        return _refused(request, given, _patience(wait), 429)
+    back = pages.settings(request).portal_url.rstrip("/") + request.app.url_path_for("sign_in_link")
+    try:
+        verifier = await _supabase(request).send_magic_link(given["email"], redirect_to=back)
+    except VendorRejected as refusal:
+        logger.info(
+            "no link was mailed: %s", refusal.code
+        )  # unknown, or asked a minute ago: the older link still works
+    except VendorError:
+        return _refused(request, given, NO_ANSWER, 503)
+    else:
+        request.session["link"] = {"verifier": verifier, "next": given["next"][:500]}
+    pages.flash(request, LINK_SENT)
+    return pages.see_other(request, "sign_in")
+
+
+async def follow_link(request: Request) -> Response:
+    """Signed in by the link from the mail, or told why not."""
+    asked, code = request.session.get("link"), request.query_params.get("code")
+    if not code:
+        return _refused(request, {}, LINK_WORN_OUT, 403)
+    if not asked:
+        return _refused(request, {}, LINK_ELSEWHERE, 403)
+    try:
+        session = await _supabase(request).exchange_code(code, asked["verifier"])
+        if not _belongs_here(session):
+            await _supabase(request).end_session(session)
+            return _refused(request, {}, NOT_ONE_OF_US, 403)
+    except VendorRejected as refusal:
+        told = LINK_ELSEWHERE if refusal.code == "bad_code_verifier" else LINK_WORN_OUT
+        return _refused(request, {}, REFUSALS.get(refusal.code or "", told), 403)
+    except VendorError:
+        return _refused(request, {}, NO_ANSWER, 503)
+    await _let_in(request, session)
+    return RedirectResponse(_inside(asked["next"]), 303)
+
+
+async def still_belongs(request: Request, token: str, session: PortalSession) -> bool:
+    """Whether who is signed in still is a super admin; Supabase is asked every ten minutes.
+
+    While it does not answer, its last word holds for an hour.
+    """
+    since = datetime.now(UTC) - session.confirmed_at
+    if since < CONFIRMED_FOR:
+        return True
+    try:
+        user = await _supabase(request).find_user_by_id(session.user_id)
+    except VendorError as silence:
+        logger.warning("Supabase Auth was not to be asked about a session: %s", silence)
+        return since < AT_MOST
+    belongs = user is not None and not _is_banned(user) and user.app_metadata.get("role") == ADMIN_ROLE
+    if belongs:
+        await portal_sessions.confirm_session(pages.db(request), token)
+    else:
+        await portal_sessions.end_session(pages.db(request), token)
+    return belongs
+
+
 async def sign_out(request: Request) -> Response:
     """Nobody is signed in here any more, with this cookie or a copy of it."""
     if token := request.session.get("token"):
@@ -109,6 +180,10 @@ async def _too_often(request: Request, email: str) -> timedelta | None:
 def _belongs_here(session: Session) -> bool:
     metadata = session.claims.get("app_metadata") or {}
     return metadata.get("role") == ADMIN_ROLE
+
+
+def _is_banned(user: User) -> bool:
+    return user.banned_until is not None and user.banned_until > datetime.now(UTC)
 
 
 def _refused(request: Request, given: dict[str, str], sentence: str, status: int) -> Response:
