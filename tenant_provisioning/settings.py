@@ -35,6 +35,7 @@ class Settings(CatalogSettings):
     platform_name: str = "Training Platform"
     platform_domain: str = "yourplatform.com"
     database_url: SecretStr = Field(description="PostgreSQL of the platform: postgresql://…")
+    dagster_url: str = Field(default="", description="where people reach the Dagster UI; empty: the portal links no run")
     secrets_key: SecretStr = Field(description="key id and base64 of 32 bytes, as in k1:…; encrypts tenant secrets")
     portal_url: str = Field(
         default="http://127.0.0.1:8400",

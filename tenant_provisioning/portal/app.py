@@ -34,8 +34,20 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from tenant_provisioning.portal import guards, organization, organizations, pages, sign_in
+from tenant_provisioning.portal import (
+    actions,
+    audit,
+    catalog,
+    dashboard,
+    guards,
+    organization,
+    organizations,
+    pages,
+    qa,
+    sign_in,
+)
 from tenant_provisioning.portal.guards import admin, public
+from tenant_provisioning.portal.live import Watchers, open_watchers
 from tenant_provisioning.portal.sign_in import SupabaseAuth
 from tenant_provisioning.settings import Settings
 from tenant_provisioning.store.database import Database, open_database
@@ -48,9 +60,32 @@ ROUTES = [
     public("/sign-out", sign_in.sign_out, "POST", name="sign_out"),
     admin("/organizations", organizations.page, name="organizations"),
     admin("/organizations/{organization_id:uuid}", organization.page, name="organization"),
+    admin("/organizations/{organization_id:uuid}/events", organization.events, name="organization_events"),
+    admin("/organizations/{organization_id:uuid}/retry", actions.retry, "POST", name="retry"),
+    admin("/organizations/{organization_id:uuid}/rollback", actions.roll_back, "POST", name="roll_back"),
+    admin("/organizations/{organization_id:uuid}/qa", qa.page, name="qa"),
+    admin("/organizations/{organization_id:uuid}/qa/events", qa.events, name="qa_events"),
+    admin("/organizations/{organization_id:uuid}/checks", actions.run_checks, "POST", name="run_checks"),
+    admin("/organizations/{organization_id:uuid}/checklist", actions.tick, "POST", name="tick"),
+    admin("/organizations/{organization_id:uuid}/approve", actions.approve, "POST", name="approve"),
+    admin("/organizations/{organization_id:uuid}/suspend", actions.suspend, "POST", name="suspend"),
+    admin("/organizations/{organization_id:uuid}/resume", actions.resume, "POST", name="resume"),
+    admin("/organizations/{organization_id:uuid}/test-login", actions.test_login, "POST", name="test_login"),
+    admin("/organizations/{organization_id:uuid}/test-login/{request_id:uuid}", actions.show_link, "POST", name="show_link"),
+    admin("/organizations/{organization_id:uuid}/timeline", audit.organization_page, name="organization_audit"),
+    admin("/timeline", audit.page, name="audit"),
+    admin("/timeline.csv", audit.export, name="audit_export"),
+    admin("/catalog", catalog.page, name="catalog"),
+    admin("/catalog/{key}", catalog.template_page, name="template"),
+    admin("/deployments", dashboard.page, name="dashboard"),
 ]
 # what the bar on top offers, as (title, route)
-NAVIGATION = (("Organizations", "organizations"),)
+NAVIGATION = (
+    ("Organizations", "organizations"),
+    ("Deployments", "dashboard"),
+    ("Catalog", "catalog"),
+    ("Timeline", "audit"),
+)
 
 
 class State(TypedDict):
@@ -59,6 +94,7 @@ class State(TypedDict):
     db: Database
     settings: Settings
     supabase: SupabaseAuth
+    watchers: Watchers
 
 
 async def home(request: Request) -> Response:
@@ -79,8 +115,9 @@ def create_app(settings: Settings) -> Starlette:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[State]:
         database = open_database(settings.database_url.get_secret_value(), max_size=8)
-        async with database as db, sign_in.open_supabase(settings) as supabase:
-            yield {"db": db, "settings": settings, "supabase": supabase}
+        watching = open_watchers(settings.database_url.get_secret_value())
+        async with database as db, sign_in.open_supabase(settings) as supabase, watching as watchers:
+            yield {"db": db, "settings": settings, "supabase": supabase, "watchers": watchers}
 
     app = Starlette(
         routes=[

@@ -64,11 +64,9 @@ def render(request: Request, template: str, status: int = 200, **values: Any) ->
     return HTMLResponse(_environment().get_template(template).render(_context(request) | values), status)
 
 
-def fragment(request: Request, template: str, block: str, **values: Any) -> str:
-    """One block of a template, for events and for scripts that replace a part of a page."""
-    found = _environment().get_template(template)
-    context = found.new_context(_context(request) | values)
-    return "".join(found.blocks[block](context))
+def partial(request: Request, template: str, **values: Any) -> str:
+    """A part of a page, for events and for scripts that replace it; the page includes the same template."""
+    return _environment().get_template(template).render(_context(request) | values)
 
 
 def see_other(request: Request, route: str, /, *, query: str = "", **parameters: Any) -> RedirectResponse:
