@@ -36,14 +36,19 @@ class Work:
     selection: tuple[str, ...] = ()
 
 
-async def submit(db: Database, raw: Any, *, requested_by: str, default_domain: str) -> Organization:
+async def submit(
+    db: Database, raw: Any, *, requested_by: str, default_domain: str, draft_id: UUID | None = None
+) -> Organization:
     """The new organization, or RequestInvalid with every mistake by field and no row written.
 
-    Organization, request and subscription come into being together; the database writes the audit log's first row.
+    Organization, request and subscription come into being together; the database writes the audit log's first row. Of a draft
+    comes one organization, however often it is submitted.
     """
     async with acting(db, requested_by) as connection:
         # one at a time, so that two forms at once cannot both claim a name or an email
         await connection.execute("select pg_advisory_xact_lock(hashtext('tenant_provisioning.submit'))")
+        if draft_id is not None and (made := await _made_of(connection, draft_id)):
+            return made
         form = validate_form(
             raw,
             providers=await read_providers(connection),
@@ -66,7 +71,29 @@ async def submit(db: Database, raw: Any, *, requested_by: str, default_domain: s
             "insert into subscriptions (organization_id, plan, status) values (%s, 'standard', 'pending')",
             (organization.id,),
         )
+        if draft_id is not None:
+            # what was typed is in the request now, and a secret is nowhere else
+            await connection.execute(
+                "update onboarding_drafts set submitted_as = %s, fields = '{}', secrets = '{}' where id = %s",
+                (organization.id, draft_id),
+            )
         return organization
+
+
+async def mistakes(db: Database, raw: Any, *, default_domain: str) -> Mapping[str, Sequence[str]]:
+    """What is wrong with a form that is not finished yet, by field; nothing is stored."""
+    async with db.connection() as connection:
+        try:
+            validate_form(
+                raw,
+                providers=await read_providers(connection),
+                taken_subdomains=await _taken_subdomains(connection),
+                taken_emails=await _taken_emails(connection),
+                default_domain=default_domain,
+            )
+        except RequestInvalid as invalid:
+            return invalid.errors
+    return {}
 
 
 async def get_form(db: Database, organization_id: UUID) -> OnboardingForm:
@@ -165,6 +192,16 @@ async def _next_attempt(
 
 def _no_request(organization_id: UUID) -> NoSuchTenant:
     return NoSuchTenant(f"organization {organization_id} has no onboarding request")
+
+
+async def _made_of(connection: Connection, draft_id: UUID) -> Organization | None:
+    rows = await connection.execute(
+        """select organizations.* from onboarding_drafts join organizations on organizations.id = submitted_as
+           where onboarding_drafts.id = %s""",
+        (draft_id,),
+    )
+    row = await rows.fetchone()
+    return organization_of(row) if row else None
 
 
 async def _taken_subdomains(connection: Connection) -> set[str]:

@@ -46,6 +46,22 @@ function unlock() {
   });
 }
 
+// Filters apply themselves: a choice at once, typing when it pauses. The button does the same.
+function applyFilters() {
+  document.querySelectorAll("[data-submit]").forEach((field) => field.addEventListener("change", () => field.form.requestSubmit()));
+  document.querySelectorAll("[data-submit-later]").forEach((field) => {
+    let timer;
+    field.addEventListener("input", () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => field.form.requestSubmit(), 500);
+    });
+    if (field.value) {
+      field.focus();
+      field.setSelectionRange(field.value.length, field.value.length);
+    }
+  });
+}
+
 // For pages with live parts: put new HTML from the server into an element, times included.
 function replace(element, html) {
   element.innerHTML = html;
@@ -61,3 +77,4 @@ document.addEventListener("submit", sendOnce);
 window.addEventListener("pageshow", (event) => event.persisted && unlock());
 setInterval(tellTimes, 30_000);
 tellTimes();
+applyFilters();
