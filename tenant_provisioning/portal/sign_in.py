@@ -6,11 +6,12 @@ The one place of the portal that calls a vendor. What a browser holds afterwards
 import logging
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from tenant_provisioning.model.errors import VendorError, VendorRejected
+from tenant_provisioning.model.errors import SetupError, VendorError, VendorRejected
 from tenant_provisioning.portal import forms, pages
 from tenant_provisioning.portal.forms import Form
 from tenant_provisioning.portal.guards import ADMIN_ROLE
@@ -144,6 +145,21 @@ async def still_belongs(request: Request, token: str, session: PortalSession) ->
     else:
         await portal_sessions.end_session(pages.db(request), token)
     return belongs
+
+
+async def grant_admin(settings: Settings, email: str) -> str:
+    """A sentence about the account, which is a super admin's from here on. A customer's user is refused: it would be both."""
+    async with open_supabase(settings) as supabase:
+        user = await supabase.find_user_by_email(email)
+        if user is None:
+            user = await supabase.create_user(uuid4(), email, app_metadata={"role": ADMIN_ROLE})
+            return f"{user.email} is a super admin, and signs in at {settings.portal_url} with a link by mail."
+        if user.app_metadata.get("organization_id"):
+            raise SetupError(
+                f"{user.email} is a user of a customer's organization: take another address for the portal"
+            )
+        await supabase.update_user(user.id, app_metadata={"role": ADMIN_ROLE})
+    return f"{user.email} is a super admin from now on."
 
 
 async def sign_out(request: Request) -> Response:
