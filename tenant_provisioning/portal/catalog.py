@@ -1,6 +1,6 @@
 """The catalog: how many templates each combination of providers gets, and which tenants have which content of a template."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from urllib.parse import urlencode
@@ -40,8 +40,9 @@ async def page(request: Request) -> Response:
     return pages.render(
         request, "catalog.html", grid=grid(found, hr or None), hr=hr, names=names, used=await rows.combinations_in_use(db),
         hr_choices=[provider for provider in providers if provider.category == "hr"], categories=CATEGORY_TITLES,
-        most=max((each.matching for each in found), default=0), combinations=len(found),
-        none=[each for each in found if each.matching == 0], common_only=[each for each in found if each.matching and not each.own],
+        heat=heat(found), combinations=len(found),
+        nothing=[each for each in found if not each.matching],
+        common_only=[each for each in found if each.matching and not each.own],
         templates=templates, total=total, search=search, offset=offset, page_size=PAGE,
         at=lambda start: urlencode({"q": search, "from": start, "hr": hr}), described=lambda needs: described(needs, names),
     )  # fmt: skip
@@ -71,6 +72,19 @@ def grid(found: Sequence[Combination], hr: str | None) -> Grid:
         for (lms, maths), of_line in groupby(chosen, key=lambda each: each.choices[:2])
     ]
     return Grid([str(each.choices[2]) for each in lines[0][2]] if lines else [], lines)
+
+
+def heat(found: Sequence[Combination]) -> Callable[[Combination], int]:
+    """Tells how well a combination is served: 0 not at all, 1 as everybody is, 2 to 4 from the fewest to the most."""
+    own = [each.own for each in found if each.own]
+    least, most = min(own, default=0), max(own, default=0)
+
+    def of(each: Combination) -> int:
+        if not each.own:
+            return 1 if each.matching else 0
+        return 4 if most == least else 2 + min(int(3 * (each.own - least) / (most - least)), 2)
+
+    return of
 
 
 def described(needs: Mapping[str, str], names: Mapping[tuple[str, str], str]) -> str:

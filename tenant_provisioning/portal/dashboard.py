@@ -42,7 +42,7 @@ class Chart:
     def summary(self) -> str:
         """The chart in a sentence."""
         made, failed = (sum(getattr(day, name) for day in self.days) for name in ("provisioned", "failed"))
-        return f"In the last {len(self.days)} days {made} organizations were provisioned and {failed} failed."
+        return f"Organizations in the last {len(self.days)} days: {made} provisioned, {failed} failed."
 
 
 async def page(request: Request) -> Response:
