@@ -90,7 +90,8 @@ def exception_handlers() -> Mapping[Any, Any]:
 
     async def refused(request: Request, error: Exception) -> Response:
         status = 404 if isinstance(error, NoSuchTenant) else 409 if isinstance(error, LifecycleError) else 503
-        return _wrong(request, status, str(error))
+        told = str(error)
+        return _wrong(request, status, told[:1].upper() + told[1:])
 
     async def failed(request: Request, _: Exception) -> Response:
         page = _wrong(request, 500, "The error is in the portal's log. Nothing you entered on other pages is lost.")

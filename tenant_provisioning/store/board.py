@@ -33,7 +33,10 @@ class Filter:
 
 @dataclass(frozen=True)
 class Line:
-    """An organization on the board. Reports `planned` are those that match now; checks are the newest verdict of each."""
+    """An organization on the board. Reports `planned` are those that match now; checks are the newest verdict of each.
+
+    Of the steps that failed the roll-up of the reports is none: the reports are counted themselves.
+    """
 
     id: UUID
     name: str
@@ -136,7 +139,7 @@ LINES = """
     cross join lateral (
       select count(*) filter (where state = 'done' and step like 'reports/%%') as reports_done,
              count(*) filter (where state = 'done' and step not like '%%/%%') as steps_done,
-             count(*) filter (where state = 'failed') as steps_failed
+             count(*) filter (where state = 'failed' and step <> 'deployed_reports') as steps_failed
       from provisioning_steps where organization_id = fitting.id
     ) progress
     cross join lateral (

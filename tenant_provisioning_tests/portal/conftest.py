@@ -29,7 +29,7 @@ class Browser:
         # a page that fails is seen as the person sees it
         transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=("127.0.0.1", 50000))
         self.http = httpx.AsyncClient(transport=transport, base_url=HERE)
-        self._csrf = ""
+        self.csrf = ""
 
     async def get(self, path: str, **options: Any) -> httpx.Response:
         """The page."""
@@ -37,10 +37,10 @@ class Browser:
 
     async def post(self, path: str, data: dict[str, Any] | None = None, **options: Any) -> httpx.Response:
         """The answer to a form."""
-        if not self._csrf:
+        if not self.csrf:
             await self.get("/organizations")
             await self.get("/sign-in")
-        return self._seen(await self.http.post(path, data={"csrf": self._csrf} | (data or {}), **options))
+        return self._seen(await self.http.post(path, data={"csrf": self.csrf} | (data or {}), **options))
 
     async def submit(self, path: str, data: dict[str, Any] | None = None) -> httpx.Response:
         """The page that a form leads to."""
@@ -50,7 +50,7 @@ class Browser:
 
     def _seen(self, answer: httpx.Response) -> httpx.Response:
         if found := CSRF.search(answer.text):
-            self._csrf = found[1]
+            self.csrf = found[1]
         return answer
 
 

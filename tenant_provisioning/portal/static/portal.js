@@ -78,3 +78,4 @@ window.addEventListener("pageshow", (event) => event.persisted && unlock());
 setInterval(tellTimes, 30_000);
 tellTimes();
 applyFilters();
+document.querySelectorAll("[data-no-script]").forEach((element) => { element.hidden = true; });

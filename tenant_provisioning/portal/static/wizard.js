@@ -87,5 +87,3 @@ showFields();
 // Mistakes are read out, and the keyboard is at the first of them.
 const wrong = form.querySelector("[aria-invalid=true]");
 if (document.querySelector("[data-focus]") && wrong) wrong.focus();
-
-form.querySelectorAll("[data-no-script]").forEach((element) => { element.hidden = true; });
