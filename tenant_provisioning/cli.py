@@ -123,6 +123,88 @@ async def catalog_sample(folder: Path) -> None:
 
 
 @main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@explained
+async def doctor(as_json: bool) -> None:
+    """Look at every vendor and every permission the product needs, and say how to mend what is missing.
+
+    It changes nothing and sends no mail. Exit code 0 when nothing has failed; what is only to look at does not count.
+    """
+    from tenant_provisioning.health import run_doctor
+
+    sys.exit(0 if await run_doctor(as_json=as_json) else 1)
+
+
+@main.group()
+def secrets() -> None:
+    """The keys that encrypt tenants' secrets, and the platform's own secrets in the key vault."""
+
+
+@secrets.command("check")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@explained
+async def secrets_check(as_json: bool) -> None:
+    """Decrypt every secret of every tenant where it stands, and tell by which key and how old the keys are."""
+    from tenant_provisioning.health import check_secrets
+    from tenant_provisioning.settings import load_settings
+
+    sys.exit(0 if await check_secrets(load_settings(), as_json=as_json) else 1)
+
+
+@secrets.command("rotate")
+@explained
+async def secrets_rotate() -> None:
+    """Encrypt every secret of every tenant with the first key of SECRETS_KEY. May be interrupted and run again.
+
+    \b
+    Nobody is held up, if it is done in this order:
+        1. tenant-provisioning secrets new-key     and put the new key LAST in SECRETS_KEY, everywhere
+        2. restart everything, then put it FIRST, and restart again
+        3. tenant-provisioning secrets rotate
+        4. take the old key out of SECRETS_KEY
+    """
+    from tenant_provisioning.health import rotate_secrets
+    from tenant_provisioning.settings import load_settings
+
+    sys.exit(0 if await rotate_secrets(load_settings()) else 1)
+
+
+@secrets.command("new-key")
+@click.argument("key_id", required=False)
+@explained
+def secrets_new_key(key_id: str | None) -> None:
+    """Print a new key for SECRETS_KEY, named KEY_ID (default: today's date). It is stored nowhere."""
+    from datetime import UTC, datetime
+
+    from tenant_provisioning.store.vault import generate_key
+
+    click.echo(generate_key(key_id or f"k{datetime.now(UTC):%Y-%m-%d}"))
+
+
+@secrets.command("put")
+@click.argument("name")
+@click.option("--expires-on", type=click.DateTime(["%Y-%m-%d"]), help="When the secret ends, so that doctor can warn.")
+@explained
+def secrets_put(name: str, expires_on: Any) -> None:
+    """Put the secret read from standard input into the key vault (KEY_VAULT_URL) as NAME; a deleted NAME is recovered.
+
+    Refer to it as NAME_OF_SETTING=keyvault:NAME.
+    """
+    from datetime import UTC
+
+    from tenant_provisioning.credentials import key_vault
+    from tenant_provisioning.settings import load_settings
+
+    hidden = sys.stdin.isatty()
+    value = click.prompt("Value", hide_input=True) if hidden else sys.stdin.read().removesuffix("\n")
+    if not value:
+        raise ProvisioningError("the value is empty; nothing was stored")
+    end = expires_on.replace(tzinfo=UTC) if expires_on else None
+    kept = key_vault(load_settings()).set_secret(name, value, expires_on=end)
+    click.echo(f"keyvault:{kept.name}")
+
+
+@main.command()
 @click.argument("file", type=click.File("rb"))
 @click.option("--json", "as_json", is_flag=True, help="Print what was stored as JSON.")
 @explained
@@ -139,10 +221,18 @@ async def onboard(file: Any, as_json: bool) -> None:
     from tenant_provisioning.settings import load_settings
     from tenant_provisioning.store.database import open_database
     from tenant_provisioning.store.requests import submit
+    from tenant_provisioning.store.vault import Vault
 
     raw, settings = _read_json(file), load_settings()
     async with open_database(settings.database_url.get_secret_value()) as db:
-        organization = await submit(db, raw, requested_by=getpass.getuser(), default_domain=settings.platform_domain)
+        organization = await submit(
+            db,
+            raw,
+            requested_by=getpass.getuser(),
+            default_domain=settings.platform_domain,
+            offered=settings.offered_data_stores,
+            vault=Vault(settings.secrets_key.get_secret_value()),
+        )
     if as_json:
         told = {"organization": str(organization.id), "tenant": organization.subdomain, "status": organization.status}
         click.echo(json.dumps(told))

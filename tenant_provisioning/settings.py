@@ -4,13 +4,18 @@ The vendors' addresses default to the real vendors. No setting is named anywhere
 """
 
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 from uuid import UUID
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, PrivateAttr, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from tenant_provisioning.model.data_store import DataStoreKind
 from tenant_provisioning.model.errors import SetupError
 from tenant_provisioning.model.qa import MANUAL_ITEMS
 
@@ -18,6 +23,13 @@ from tenant_provisioning.model.qa import MANUAL_ITEMS
 def data_dir() -> Path:
     """Where the embedded default keeps its database, certificates and logs; DATA_DIR moves it."""
     return Path(os.environ.get("DATA_DIR", ".data")).absolute()
+
+
+# what has to be set before a kind of data store can be offered
+NEEDS = {
+    DataStoreKind.FABRIC_SQL_DATABASE: ("data_store_dacpac_path",),
+    DataStoreKind.AZURE_SQL_DATABASE: ("azure_sql_server_id", "azure_sql_template_database"),
+}
 
 
 class CatalogSettings(BaseSettings):
@@ -28,6 +40,19 @@ class CatalogSettings(BaseSettings):
     catalog_path: Path = Path(".data/catalog")
 
 
+@dataclass(frozen=True)
+class SecretOrigin:
+    """Where a secret comes from that a setting refers to, and what its keeper knows of it."""
+
+    provider: str
+    name: str
+    created_on: datetime | None = None
+    expires_on: datetime | None = None
+
+    def __str__(self) -> str:
+        return f"{self.provider}:{self.name}"
+
+
 class Settings(CatalogSettings):
     """One object for cli, Dagster and portal. Build it with `load_settings`, which explains what is missing."""
 
@@ -36,7 +61,9 @@ class Settings(CatalogSettings):
     platform_domain: str = "yourplatform.com"
     database_url: SecretStr = Field(description="PostgreSQL of the platform: postgresql://…")
     dagster_url: str = Field(default="", description="where people reach the Dagster UI; empty: the portal links no run")
-    secrets_key: SecretStr = Field(description="key id and base64 of 32 bytes, as in k1:…; encrypts tenant secrets")
+    secrets_key: SecretStr = Field(
+        description="key id and base64 of 32 bytes, as in k1:…; encrypts tenant secrets; older keys behind it, by commas"
+    )
     portal_url: str = Field(
         default="http://127.0.0.1:8400",
         description="where a browser reaches the portal; https behind a proxy that ends it",
@@ -52,7 +79,12 @@ class Settings(CatalogSettings):
     entra_tenant_id: str
     entra_client_id: str
     entra_client_secret: SecretStr | None = None
-    entra_client_certificate_path: Path | None = None
+    entra_client_secret_expires_on: date | None = Field(
+        default=None, description="as Entra says it, so that doctor can warn in time: Entra does not tell the client"
+    )
+    entra_client_certificate: SecretStr | None = Field(default=None, description="certificate and private key as PEM")
+    entra_client_certificate_path: Path | None = Field(default=None, description="the same in a file")
+    entra_client_certificate_password: SecretStr | None = Field(default=None, description="opens the private key")
     fabric_api_url: str = "https://api.fabric.microsoft.com/v1"
     powerbi_api_url: str = "https://api.powerbi.com/v1.0/myorg"
     powerbi_app_url: str = "https://app.powerbi.com"
@@ -68,6 +100,45 @@ class Settings(CatalogSettings):
     connection_client_secret: SecretStr | None = Field(
         default=None, description="the secret datasets read with, when the client itself signs in with a certificate"
     )
+
+    # data stores and the dataset over them
+    data_store_schema_path: Path | None = Field(
+        default=None, description="T-SQL that makes a warehouse's tables; empty takes the product's own"
+    )
+    data_store_dacpac_path: Path | None = Field(default=None, description="the schema of a Fabric SQL database")
+    arm_api_url: str = "https://management.azure.com"
+    azure_sql_server_id: str = Field(
+        default="",
+        pattern=r"^$|^/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.Sql/servers/[^/]+$",
+        description="the resource id of the Azure SQL server: /subscriptions/…/providers/Microsoft.Sql/servers/…",
+    )
+    azure_sql_template_database: str = Field(
+        default="", description="what tenants' Azure SQL databases are copied from"
+    )
+    azure_sql_elastic_pool: str = ""
+    sql_gateway: str = Field(
+        default="", description="host:port to reach every data store's SQL through, if not its own"
+    )
+    data_store_kinds: str = Field(
+        default="lakehouse", validate_default=True, description="the kinds a customer can choose, comma separated"
+    )
+    dataset_source: Literal["workspace", "folder", "pbix"] = Field(
+        default="workspace", description="what datasets are made from: TEMPLATE_DATASET_ID, or DATASET_TEMPLATE_PATH"
+    )
+    dataset_template_path: Path | None = Field(default=None, description="a folder with a TMDL definition, or a .pbix")
+    dataset_server_parameter: str = Field(default="Server", description="of the .pbix: the parameter for the server")
+    dataset_database_parameter: str = "Database"
+    workspace_budget: int = Field(
+        default=1_000, ge=1, description="workspaces a service principal may hold; Microsoft allows 1,000"
+    )
+    powerbi_profiles: bool = Field(
+        default=False, description="a service principal profile for each tenant, which sees that tenant's reports alone"
+    )
+
+    # where secrets lie, and when they are old
+    key_vault_url: str = Field(default="", description="https://NAME.vault.azure.net, for settings as keyvault:SECRET")
+    expiry_warning_days: int = Field(default=30, ge=0, description="days before an expiry from which doctor warns")
+    secret_age_warning_days: int = Field(default=365, ge=1, description="days after which a secret or key is old")
 
     # GoDaddy, Vercel, DNS
     godaddy_api_url: str = "https://api.godaddy.com"
@@ -112,6 +183,9 @@ class Settings(CatalogSettings):
         default=4, ge=1, description="Power BI publishes no limit; four is known to be safe"
     )
 
+    # of each setting that was a reference: what it said, and when its keeper lets the secret end and made it
+    _origins: dict[str, SecretOrigin] = PrivateAttr(default_factory=dict)
+
     @field_validator("required_manual_items")
     @classmethod
     def _known_items(cls, given: str) -> str:
@@ -119,6 +193,51 @@ class Settings(CatalogSettings):
         if unknown:
             raise ValueError(f"{', '.join(unknown)} is no item of the checklist; known are {', '.join(MANUAL_ITEMS)}")
         return given
+
+    @field_validator("data_store_kinds")
+    @classmethod
+    def _kinds_with_their_templates(cls, given: str, others: ValidationInfo) -> str:
+        kinds = _listed(given)
+        unknown = sorted(set(kinds) - set(DataStoreKind))
+        if unknown or not kinds:
+            raise ValueError(f"it names {', '.join(unknown) or 'nothing'}; known are {', '.join(DataStoreKind)}")
+        for kind in kinds:
+            for needed in NEEDS.get(DataStoreKind(kind), ()):
+                if not others.data.get(needed):
+                    raise ValueError(f"{kind} can only be offered with {needed.upper()}")
+        return given
+
+    @property
+    def offered_data_stores(self) -> tuple[DataStoreKind, ...]:
+        """The kinds of data store that can be chosen; the first is taken where a request names none."""
+        return tuple(DataStoreKind(kind) for kind in _listed(self.data_store_kinds))
+
+    @cached_property
+    def sql_address(self) -> tuple[str, int] | None:
+        """Where every data store's SQL is reached, None for each at its own address."""
+        host, _, port = self.sql_gateway.rpartition(":")
+        return (host, int(port)) if host else None
+
+    @property
+    def secret_origins(self) -> Mapping[str, "SecretOrigin"]:
+        """Where the secrets come from that were given by reference, by setting."""
+        return self._origins
+
+    def resolved(self) -> "Settings":
+        """The same with the secrets in place of the references to them; SetupError naming setting and secret."""
+        from tenant_provisioning.credentials import PROVIDERS, resolve
+
+        settings = self
+        for provider in PROVIDERS:
+            if secrets := resolve(settings, provider):
+                origins = {
+                    name: SecretOrigin(provider, found.name, found.created_on, found.expires_on)
+                    for name, found in secrets.items()
+                }
+                known = settings._origins
+                settings = settings.model_copy(update={name: SecretStr(found.value) for name, found in secrets.items()})
+                settings._origins = {**known, **origins}
+        return settings
 
     @property
     def required_items(self) -> tuple[str, ...]:
@@ -150,12 +269,14 @@ class Settings(CatalogSettings):
 def load_settings() -> Settings:
     """The settings, or SetupError naming each variable that is missing or wrong.
 
-    The environment wins over `.env`, which wins over the file of a running embedded stack.
+    The environment wins over `.env`, which wins over the file of a running embedded stack. Secrets that are given by
+    reference are in place.
     """
     try:
-        return Settings(_env_file=_files())
+        settings = Settings(_env_file=_files())
     except ValidationError as mistakes:
         raise SetupError(_explain(mistakes)) from None
+    return settings.resolved()
 
 
 def catalog_path() -> Path:

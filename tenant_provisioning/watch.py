@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.live import Live
 
 from tenant_provisioning.catalog.manifest import load_catalog
+from tenant_provisioning.model.artifact import WORKSPACE_KINDS
+from tenant_provisioning.model.budget import WORKSPACES_PER_TENANT, WorkspaceBudget
 from tenant_provisioning.model.catalog import TemplateReport, matching_reports
 from tenant_provisioning.model.errors import NoSuchTenant
 from tenant_provisioning.model.lifecycle import DeploymentStatus
@@ -83,11 +85,16 @@ async def show_all(settings: Settings, *, as_json: bool) -> None:
     """Every organization, on standard output."""
     async with open_database(settings.database_url.get_secret_value()) as db:
         rows = await organizations.list_organizations(db)
+        held = await artifacts.count_created(db, *WORKSPACE_KINDS, living=True)
     if as_json:
         keys = ("subdomain", "name", "status", "status_reason")
         print(json.dumps([{"organization": str(row.id), **{key: getattr(row, key) for key in keys}} for row in rows]))  # noqa: T201
     elif rows:
         Console().print(organizations_table(rows))
+        budget = WorkspaceBudget(held, settings.workspace_budget)
+        Console().print(
+            f"{budget} by the ledger, {WORKSPACES_PER_TENANT} for each tenant", style="dim", highlight=False
+        )
     else:
         Console().print("No organization yet. Begin with: tenant-provisioning onboard FILE.json")
 

@@ -28,6 +28,7 @@ from tenant_provisioning.catalog.sample import write_sample
 from tenant_provisioning.embedded.environment import SIMULATED_WORLD
 from tenant_provisioning.embedded.mailbox import MailSink
 from tenant_provisioning.embedded.postgres import EmbeddedPostgres, throwaway_postgres
+from tenant_provisioning.embedded.templates import write_dacpac
 from tenant_provisioning.model.catalog import Catalog, ReportStrategy, TemplateReport, matching_reports
 from tenant_provisioning.model.tenant import Organization
 from tenant_provisioning.settings import Settings
@@ -60,6 +61,7 @@ class World:
     url: str
     ca_file: Path
     dns_port: int
+    tds_port: int
     client: httpx.Client
 
     def control(self, method: str, path: str, body: Any = None) -> Any:
@@ -196,7 +198,7 @@ def world_process(tmp_path_factory: pytest.TempPathFactory, world_mail: MailSink
             time.sleep(0.05)
         told = json.loads(ready.read_text())
         with httpx.Client(base_url=told["url"], verify=trust(ca_file), trust_env=False) as client:
-            yield World(told["url"], ca_file, told["dns_port"], client)
+            yield World(told["url"], ca_file, told["dns_port"], told["tds_port"], client)
     finally:
         process.terminate()
         try:
@@ -221,7 +223,13 @@ def world(world_process: World, template_reports: list[dict[str, str]]) -> World
 
 
 @pytest.fixture(scope="session")
-def make_settings(catalog_folder: Path) -> Callable[[World, str], Settings]:
+def dacpac(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A .dacpac with the platform's tables."""
+    return write_dacpac(tmp_path_factory.mktemp("templates") / "data_store.dacpac")
+
+
+@pytest.fixture(scope="session")
+def make_settings(catalog_folder: Path, dacpac: Path) -> Callable[[World, str], Settings]:
     """Makes settings that point at a world and a database. A vendor's failure is told at once, not tried six times."""
 
     def make(world: World, database_url: str) -> Settings:
@@ -234,6 +242,9 @@ def make_settings(catalog_folder: Path) -> Callable[[World, str], Settings]:
             entra_authority_url=world.url,
             fabric_api_url=f"{world.url}/v1",
             powerbi_api_url=f"{world.url}/v1.0/myorg",
+            arm_api_url=world.url,
+            sql_gateway=f"127.0.0.1:{world.tds_port}",
+            data_store_dacpac_path=dacpac,
             godaddy_api_url=world.url,
             vercel_api_url=world.url,
             supabase_url=world.url,
@@ -320,10 +331,18 @@ hypothesis_settings.load_profile("house")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The journeys go first, as they take longest, and in one worker, as they share one running stack."""
+    """The journeys go first, as they take longest; what shares a server or a module's fixtures stays in one worker."""
     journeys = [item for item in items if item.get_closest_marker("journey")]
-    if hasattr(config, "workerinput"):
-        for item in journeys:
-            # what the mark xdist_group stands for; with pytest 9 xdist 3.8 no longer sees the mark itself
-            item._nodeid = f"{item.nodeid}@journeys"
     items[:] = journeys + [item for item in items if item not in set(journeys)]
+    if hasattr(config, "workerinput"):
+        for item in items:
+            # what the mark xdist_group stands for; with pytest 9 xdist 3.8 no longer sees the mark itself
+            item._nodeid = f"{item.nodeid}@{_group(item)}"
+
+
+def _group(item: pytest.Item) -> str:
+    if item.get_closest_marker("journey"):
+        return "journeys"
+    folder, _, file = item.nodeid.partition("::")[0].removeprefix("tenant_provisioning_tests/").partition("/")
+    # these folders start a server of their own, the others use the one of the session
+    return folder if folder in {"store", "vendors", "simulator"} else f"{folder}/{file}"

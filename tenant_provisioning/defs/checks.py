@@ -5,9 +5,10 @@ from collections.abc import Awaitable, Callable
 import dagster as dg
 
 from tenant_provisioning.defs.assets import PlatformParam
+from tenant_provisioning.defs.execution import retry_or_failure
 from tenant_provisioning.defs.partitions import tenant
 from tenant_provisioning.defs.platform import Platform
-from tenant_provisioning.model.errors import ProvisioningError, VendorUnavailable
+from tenant_provisioning.model.errors import DatabaseUnavailable, ProvisioningError, VendorUnavailable
 from tenant_provisioning.model.plan import STEPS, PlannedStep
 from tenant_provisioning.model.qa import Outcome, Verdict
 from tenant_provisioning.steps import (
@@ -56,24 +57,33 @@ def _checks_of(step: PlannedStep) -> dg.AssetChecksDefinition:
     )  # fmt: skip
     # Dagster knows the annotation of a generator, but not of an async one
     async def checks(context: dg.AssetCheckExecutionContext, platform: PlatformParam):  # type: ignore[no-untyped-def]
-        selected = {key.name for key in context.selected_asset_check_keys}
-        async with open_context(platform.settings, context.partition_key, context.run.run_id) as ctx:
-            verdicts = [verdict for verdict in await _ask(step, ctx, platform) if verdict.check in selected]
-            for verdict in verdicts:  # also of an attempt that is going to be repeated: a person sees what is awaited
-                await qa_results.record_verdict(
-                    ctx.db,
-                    ctx.organization.id,
-                    run_id=ctx.run_id,
-                    step=step.name,
-                    verdict=verdict,
-                    blocking=verdict.check not in NOT_BLOCKING,
-                )
+        try:
+            verdicts = await _recorded(context, platform, step)
+        except ProvisioningError as error:
+            raise retry_or_failure(context, platform, error) from error
         if any(verdict.outcome is Outcome.NOT_CARRIED_OUT for verdict in verdicts):
             _ask_again(context, platform, verdicts[0].reason)
         for verdict in verdicts:
             yield _result(step, verdict)
 
     return checks
+
+
+async def _recorded(context: dg.AssetCheckExecutionContext, platform: Platform, step: PlannedStep) -> list[Verdict]:
+    """The verdicts of the selected checks, on record."""
+    selected = {key.name for key in context.selected_asset_check_keys}
+    async with open_context(platform.settings, context.partition_key, context.run.run_id) as ctx:
+        verdicts = [verdict for verdict in await _ask(step, ctx, platform) if verdict.check in selected]
+        for verdict in verdicts:  # also of an attempt that is going to be repeated: a person sees what is awaited
+            await qa_results.record_verdict(
+                ctx.db,
+                ctx.organization.id,
+                run_id=ctx.run_id,
+                step=step.name,
+                verdict=verdict,
+                blocking=verdict.check not in NOT_BLOCKING,
+            )
+    return verdicts
 
 
 def _ask_again(context: dg.AssetCheckExecutionContext, platform: Platform, reason: str) -> None:
@@ -88,7 +98,7 @@ async def _ask(step: PlannedStep, ctx: StepContext, platform: Platform) -> list[
     """The verdicts; when the asking itself went wrong, one for each check that says so."""
     try:
         return await VERIFIERS[step.name](ctx, platform)
-    except VendorUnavailable as error:
+    except (VendorUnavailable, DatabaseUnavailable) as error:
         reason = f"This check could not be carried out and says nothing about the tenant: {error}. Run it again."
         outcome = Outcome.NOT_CARRIED_OUT
     except ProvisioningError as error:

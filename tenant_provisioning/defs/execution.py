@@ -8,16 +8,23 @@ from typing import Any
 import dagster as dg
 
 from tenant_provisioning.defs.platform import Platform
-from tenant_provisioning.model.errors import ChecksOutstanding, ProvisioningError, VendorError, VendorUnavailable
+from tenant_provisioning.model.errors import (
+    ChecksOutstanding,
+    DatabaseUnavailable,
+    ProvisioningError,
+    VendorError,
+    VendorUnavailable,
+)
 from tenant_provisioning.model.lifecycle import DeploymentStatus
 from tenant_provisioning.steps.context import StepContext, StepResult, open_context
 from tenant_provisioning.steps.outcome import record_failure
 from tenant_provisioning.store import audit, organizations, progress
 
 Action = Callable[[StepContext], Awaitable[StepResult]]
-RunContext = dg.AssetExecutionContext | dg.OpExecutionContext
+RunContext = dg.AssetExecutionContext | dg.OpExecutionContext | dg.AssetCheckExecutionContext
 Metadata = dict[str, dg.MetadataValue[Any]]
 AGAIN = "rematerialize"
+PASSING = (VendorUnavailable, ChecksOutstanding, DatabaseUnavailable)  # errors that another attempt may not meet
 FINISHED = (DeploymentStatus.PENDING_QA, DeploymentStatus.ACTIVE)
 
 
@@ -53,16 +60,19 @@ async def carry_out(
                 await progress.fail_step(*who, reason)
                 raise
             await progress.finish_step(*who)
-    except (VendorUnavailable, ChecksOutstanding) as error:
-        if context.retry_number < platform.settings.step_retries:
-            asked = error.retry_after or 0 if isinstance(error, VendorUnavailable) else 0
-            wait = max(asked, platform.settings.step_retry_wait)
-            context.log.warning(f"{error}; trying again in {wait:.0f} s")
-            raise dg.RetryRequested(max_retries=platform.settings.step_retries, seconds_to_wait=wait) from error
-        raise failure(error) from error
     except ProvisioningError as error:
-        raise failure(error) from error
+        raise retry_or_failure(context, platform, error) from error
     return metadata(result, time.monotonic() - began)
+
+
+def retry_or_failure(context: RunContext, platform: Platform, error: ProvisioningError) -> Exception:
+    """What Dagster is told about an error: to try again, while it may pass and the run has attempts left, or that it is final."""
+    if not isinstance(error, PASSING) or context.retry_number >= platform.settings.step_retries:
+        return failure(error)
+    asked = error.retry_after or 0 if isinstance(error, VendorUnavailable) else 0
+    wait = max(asked, platform.settings.step_retry_wait)
+    context.log.warning(f"{error}; trying again in {wait:.0f} s")
+    return dg.RetryRequested(max_retries=platform.settings.step_retries, seconds_to_wait=wait)
 
 
 @asynccontextmanager

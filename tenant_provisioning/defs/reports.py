@@ -5,7 +5,7 @@ import time
 import dagster as dg
 
 from tenant_provisioning.defs.assets import PlatformParam, Result, powerbi_dataset
-from tenant_provisioning.defs.execution import claimed_context, failure, metadata, perform
+from tenant_provisioning.defs.execution import claimed_context, metadata, perform, retry_or_failure
 from tenant_provisioning.defs.partitions import tenant
 from tenant_provisioning.model.catalog import CATEGORIES, Catalog, TemplateReport
 from tenant_provisioning.model.errors import ProvisioningError
@@ -59,7 +59,7 @@ def build_reports(catalog: Catalog) -> list[dg.AssetsDefinition]:
                         told = metadata(outcome.result, time.monotonic() - began)
                         yield dg.MaterializeResult(asset_key=report_key(outcome.template), metadata=told)
         except ProvisioningError as error:
-            raise failure(error) from error
+            raise retry_or_failure(context, platform, error) from error
         _raise_if_any_failed(outcomes)
 
     @dg.asset(partitions_def=tenant, group_name="reports", kinds={"powerbi"}, deps=[*by_key])

@@ -117,6 +117,7 @@ async def _release_finished(instance: dg.DagsterInstance, db: Database) -> None:
     states = run_states(instance, run_ids=[run for _, run in held])
     for organization, run in held:
         if states.get(run) is not RunState.ALIVE:
+            await progress.fail_running_steps(db, organization.id, reason="the run ended before this step was done")
             await organizations.release(db, organization.id, run)
 
 

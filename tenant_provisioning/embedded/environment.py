@@ -12,6 +12,7 @@ from pathlib import Path
 from tenant_provisioning.embedded.kept import kept_secret, write_private
 from tenant_provisioning.embedded.ports import LOOPBACK, Ports
 from tenant_provisioning.embedded.postgres import EmbeddedPostgres
+from tenant_provisioning.embedded.templates import dacpac_path, write_dacpac
 from tenant_provisioning.settings import Settings
 
 SIMULATED_WORLD = {
@@ -23,6 +24,10 @@ SIMULATED_WORLD = {
     "TEMPLATE_WORKSPACE_ID": "44444444-4444-4444-8444-444444444444",
     "TEMPLATE_DATASET_ID": "55555555-5555-4555-8555-555555555555",
     "TEMPLATE_NOTEBOOK_ID": "66666666-6666-4666-8666-666666666666",
+    "AZURE_SQL_SERVER_ID": "/subscriptions/88888888-8888-4888-8888-888888888888/resourceGroups/training-platform"
+    "/providers/Microsoft.Sql/servers/training-platform-sql",
+    "AZURE_SQL_TEMPLATE_DATABASE": "template",
+    "DATA_STORE_KINDS": "lakehouse,warehouse,fabric_sql_database,azure_sql_database,bring_your_own",
     "GODADDY_API_KEY": "simulated-key",
     "GODADDY_API_SECRET": "simulated-godaddy-secret",
     "VERCEL_TOKEN": "simulated-vercel-token",
@@ -60,6 +65,9 @@ def settings_of_stack(data_dir: Path, ports: Ports, postgres: EmbeddedPostgres, 
         "ENTRA_AUTHORITY_URL": simulator,
         "FABRIC_API_URL": f"{simulator}/v1",
         "POWERBI_API_URL": f"{simulator}/v1.0/myorg",
+        "ARM_API_URL": simulator,
+        "SQL_GATEWAY": f"{LOOPBACK}:{ports.tds}",
+        "DATA_STORE_DACPAC_PATH": str(write_dacpac(dacpac_path(data_dir))),
         "GODADDY_API_URL": simulator,
         "VERCEL_API_URL": simulator,
         "SUPABASE_URL": simulator,

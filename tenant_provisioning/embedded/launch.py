@@ -53,7 +53,7 @@ class Launch:
         self._environment = environment_for_children(self.settings)
         self.operator: Operator = operator_of(self._data_dir)
 
-    def everything(self, *, dagster: bool, definitions: str | None) -> None:
+    def everything(self, *, dagster: bool) -> None:
         """Every part is ready. The first failure is raised, and ends the others' waiting."""
         with _crew(self._supervisor) as crew:
             database = crew.submit(self._start_postgres)
@@ -69,7 +69,7 @@ class Launch:
             ]
             if dagster:
                 # its sensors read the platform's tables, and its definitions the catalog
-                tasks.append(crew.submit(lambda: self._start_dagster(schema, definitions)))
+                tasks.append(crew.submit(lambda: self._start_dagster(schema)))
                 tasks.append(crew.submit(lambda: self._create_operator(simulator)))
                 tasks.append(crew.submit(lambda: self._start_portal(schema)))
             for task in as_completed(tasks):
@@ -88,6 +88,7 @@ class Launch:
         options = {
             "--port": self._ports.simulator,
             "--dns-port": self._ports.dns,
+            "--tds-port": self._ports.tds,
             "--ca-file": ca_file(self._data_dir),
             "--ready-file": ready_file,
             "--smtp-port": self._ports.mail_smtp,
@@ -133,13 +134,13 @@ class Launch:
         program = portal_program(self._environment, self._data_dir)
         self._supervisor.start(program, PortalReadiness(self._ports.portal))
 
-    def _start_dagster(self, schema: Future[None], definitions: str | None) -> None:
+    def _start_dagster(self, schema: Future[None]) -> None:
         schema.result()
         prepare_home(self._environment)
         storage = self.postgres.url("dagster")
         if storage_needs_migration(storage):
             self._supervisor.run(migration_program(self._environment))
-        program = dagster_program(self._environment, port=self._ports.dagster, definitions=definitions)
+        program = dagster_program(self._environment, port=self._ports.dagster)
         self._supervisor.start(program, DagsterReadiness(self._ports.dagster), within=180)
         note_storage_version(storage)
 

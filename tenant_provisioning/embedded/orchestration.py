@@ -35,12 +35,12 @@ def prepare_home(environment: Mapping[str, str]) -> None:
     shutil.copyfile(_shipped("dagster.yaml"), home / "dagster.yaml")
 
 
-def dagster_program(environment: Mapping[str, str], *, port: int, definitions: str | None = None) -> Program:
-    """Webserver, daemon and code server. `definitions` names a module to load instead of what `workspace.yaml` says."""
-    code = ["-m", definitions] if definitions else ["-w", _shipped("workspace.yaml")]
+def dagster_program(environment: Mapping[str, str], *, port: int) -> Program:
+    """Webserver, daemon and code server."""
+    workspace = str(_shipped("workspace.yaml"))
     return Program(
         name="dagster",
-        command=[sys.executable, "-m", "dagster", "dev", "-h", LOOPBACK, "-p", str(port), *code],
+        command=[sys.executable, "-m", "dagster", "dev", "-h", LOOPBACK, "-p", str(port), "-w", workspace],
         environment=environment,
         directory=Path(environment["DAGSTER_HOME"]),
         stop_seconds=15,

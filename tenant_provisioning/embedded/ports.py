@@ -21,6 +21,7 @@ class Ports:
     postgres: int = 0
     simulator: int = 0
     dns: int = 0
+    tds: int = 0
     mail_smtp: int = 0
     mail: int = 0
     dagster: int = 0

@@ -54,16 +54,15 @@ def start_stack(
     scale: float = 0.1,
     ports: Ports | None = None,
     dagster: bool = True,
-    definitions: str | None = None,
     catalog: Path | None = None,
     on_event: Callable[[Event], None] = lambda _: None,
 ) -> Iterator[Stack]:
     """All parts, ready; none is left at the end of the block, or of this process. SetupError when one does not come up.
 
     Without `dagster` there is no portal either: it would show what nobody works on. Ports and CATALOG_PATH come from the
-    environment unless given; a catalog folder without a catalog gets the sample. `definitions` is another module for Dagster
-    to load; `on_event` is called from several threads. In the main thread, SIGTERM and SIGHUP act like Ctrl-C inside the
-    block. While the stack is up, DATA_DIR/up.env holds its settings.
+    environment unless given; a catalog folder without a catalog gets the sample. `on_event` is called from several threads.
+    In the main thread, SIGTERM and SIGHUP act like Ctrl-C inside the block. While the stack is up, DATA_DIR/up.env holds
+    its settings.
     """
     begun = time.monotonic()
     data_dir = data_dir.resolve()
@@ -77,7 +76,7 @@ def start_stack(
         mail = cleanup.enter_context(MailSink(data_dir / "mail", smtp_port=chosen.mail_smtp, web_port=chosen.mail))
         launch = Launch(supervisor, chosen, folder.absolute(), latency=latency, scale=scale)
         cleanup.callback(launch.postgres.release)
-        launch.everything(dagster=dagster, definitions=definitions)
+        launch.everything(dagster=dagster)
         write_up_env(up_env, launch.settings)
         stack = Stack(
             data_dir=data_dir,

@@ -14,12 +14,16 @@ class ArtifactKind(StrEnum):
     HOSTING_DOMAIN = "hosting_domain"
     DNS_RECORD = "dns_record"
     FABRIC_WORKSPACE = "fabric_workspace"
-    LAKEHOUSE = "lakehouse"
+    DATA_STORE = "data_store"
     POWERBI_WORKSPACE = "powerbi_workspace"
+    POWERBI_PROFILE = "powerbi_profile"
     CONNECTION = "connection"
     DATASET = "dataset"
     REPORT = "report"
     SUPER_USER = "super_user"
+
+
+WORKSPACE_KINDS = (ArtifactKind.FABRIC_WORKSPACE, ArtifactKind.POWERBI_WORKSPACE)
 
 
 class ArtifactState(StrEnum):

@@ -8,6 +8,7 @@
     ├── ChecksOutstanding       checks have yet to be carried out: worth another attempt
     ├── OwnershipConflict       a thing with this name exists and is not ours
     ├── SetupError              a setting or credential is missing or wrong; names it and says what to do
+    │   └── DatabaseUnavailable the platform database is away, or its address is wrong: worth another attempt
     └── VendorError             a vendor said no or nothing: vendor, operation, status, code, request id
         ├── VendorUnavailable   worth another attempt; carries retry_after where the vendor gave one
         └── VendorRejected      a rerun cannot change it
@@ -70,6 +71,10 @@ class OwnershipConflict(ProvisioningError):
 
 class SetupError(ProvisioningError):
     """A setting, a credential or a template is missing or wrong; the text names it and says what to do."""
+
+
+class DatabaseUnavailable(SetupError):
+    """The platform database cannot be reached, or a connection to it was lost: what was being done may be done again."""
 
 
 class VendorError(ProvisioningError):

@@ -63,9 +63,24 @@ def powerbi_workspace_name(name: str, subdomain: str) -> str:
     return f"{name[:NAME_PART]} ({subdomain}) reports"
 
 
+def powerbi_profile_name(organization_id: UUID, subdomain: str) -> str:
+    """The name of the tenant's service principal profile, the only place where one can carry our mark."""
+    return f"{subdomain} {owner_mark(organization_id)}"
+
+
 def lakehouse_name(subdomain: str) -> str:
     """Lakehouse names take letters, digits and underscores and begin with a letter."""
     return "lh_" + subdomain.replace("-", "_")
+
+
+def warehouse_name(subdomain: str) -> str:
+    """As `lakehouse_name`: a warehouse and a lakehouse share a workspace's SQL endpoint names."""
+    return "wh_" + subdomain.replace("-", "_")
+
+
+def database_name(subdomain: str) -> str:
+    """The SQL database's name, in Fabric and on an Azure SQL server."""
+    return "db_" + subdomain.replace("-", "_")
 
 
 def dataset_name(name: str) -> str:

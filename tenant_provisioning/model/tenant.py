@@ -5,13 +5,13 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
 from email_validator import EmailNotValidError, validate_email
 
 from tenant_provisioning.model.catalog import CATEGORIES, REQUIRED_CATEGORIES, Provider
+from tenant_provisioning.model.data_store import DataStoreKind, OwnDataStore, read_data_store
 from tenant_provisioning.model.errors import RequestInvalid
 from tenant_provisioning.model.lifecycle import ROLLBACK_ATTEMPTS, DeploymentStatus
 from tenant_provisioning.model.naming import DNS_LABEL, RESERVED_SUBDOMAINS
@@ -20,12 +20,6 @@ NAME_LENGTH = 200
 MAX_SUPER_USERS = 50
 DOMAIN_LENGTH = 253 - 63 - 1  # a host name has at most 253 characters, and a subdomain goes before
 JOINERS = "\u200c\u200d"  # invisible, but names in Persian and the Indic scripts are misspelt without them
-
-
-class DataStoreKind(StrEnum):
-    """Where a tenant's data lives."""
-
-    LAKEHOUSE = "lakehouse"
 
 
 @dataclass(frozen=True)
@@ -47,6 +41,7 @@ class OnboardingForm:
     providers: Mapping[str, str]
     data_store: DataStoreKind
     super_users: tuple[SuperUser, ...]
+    own_data_store: OwnDataStore | None = None
 
 
 @dataclass(frozen=True)
@@ -85,9 +80,11 @@ def validate_form(
     taken_subdomains: Collection[str],
     taken_emails: Collection[str],
     default_domain: str,
+    offered: Collection[DataStoreKind] = (DataStoreKind.LAKEHOUSE,),
 ) -> OnboardingForm:
     """The form, or RequestInvalid with every mistake at once, by field.
 
+    `offered` are the kinds of data store that may be chosen; the first is taken where the form names none.
     `taken_subdomains` and `taken_emails` (lower case) are those of other organizations that are not rolled back.
     """
     if not isinstance(raw, Mapping):
@@ -99,11 +96,11 @@ def validate_form(
     subdomain = _subdomain(raw, taken_subdomains, errors)
     domain = _domain(raw, default_domain, errors)
     chosen = _providers(raw, providers, errors)
-    data_store = _data_store(raw, errors)
+    data_store, own = read_data_store(raw.get("data_store"), offered, errors)
     super_users = _super_users(raw.get("super_users"), taken_emails, errors)
     if errors:
         raise RequestInvalid(errors)
-    return OnboardingForm(name, subdomain, domain, chosen, data_store, super_users)
+    return OnboardingForm(name, subdomain, domain, chosen, data_store, super_users, own)
 
 
 Errors = dict[str, list[str]]
@@ -180,21 +177,6 @@ def _providers(raw: Mapping[str, Any], known: Collection[Provider], errors: Erro
         else:
             chosen[category] = value
     return chosen
-
-
-def _data_store(raw: Mapping[str, Any], errors: Errors) -> DataStoreKind:
-    value = raw.get("data_store")
-    if value is None:
-        return DataStoreKind.LAKEHOUSE
-    kind: Any = value
-    if isinstance(value, Mapping):
-        _refuse_unknown(value, {"kind"}, errors, "data_store.")
-        kind = value.get("kind")
-    try:
-        return DataStoreKind(kind)
-    except ValueError:
-        errors["data_store"].append(f"“{_shown(kind)}” is not offered. Choose one of: {', '.join(DataStoreKind)}.")
-        return DataStoreKind.LAKEHOUSE
 
 
 def _super_users(raw: Any, taken: Collection[str], errors: Errors) -> tuple[SuperUser, ...]:

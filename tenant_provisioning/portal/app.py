@@ -79,7 +79,12 @@ ROUTES = [
     admin("/organizations/{organization_id:uuid}/suspend", actions.suspend, "POST", name="suspend"),
     admin("/organizations/{organization_id:uuid}/resume", actions.resume, "POST", name="resume"),
     admin("/organizations/{organization_id:uuid}/test-login", actions.test_login, "POST", name="test_login"),
-    admin("/organizations/{organization_id:uuid}/test-login/{request_id:uuid}", actions.show_link, "POST", name="show_link"),
+    admin(
+        "/organizations/{organization_id:uuid}/test-login/{request_id:uuid}",
+        actions.show_link,
+        "POST",
+        name="show_link",
+    ),
     admin("/organizations/{organization_id:uuid}/timeline", audit.organization_page, name="organization_audit"),
     admin("/timeline", audit.page, name="audit"),
     admin("/timeline.csv", audit.export, name="audit_export"),

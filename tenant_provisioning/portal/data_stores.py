@@ -3,13 +3,13 @@
 Which kinds there are, and whether what was entered is right, is the model's to say.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from starlette.datastructures import FormData
 
-from tenant_provisioning.model.tenant import DataStoreKind
+from tenant_provisioning.model.data_store import TITLES, DataStoreKind
 from tenant_provisioning.portal import forms
 
 
@@ -44,29 +44,20 @@ CONNECTION_STRING = Field(
     "Server=…;Database=…. It is encrypted as soon as it arrives and never shown again.",
     secret=True,
 )
-KNOWN = {
-    store.kind: store
-    for store in (
-        Store("lakehouse", "Fabric lakehouse", "A lakehouse in the tenant's own workspace. The usual choice."),
-        Store(
-            "warehouse", "Fabric warehouse", "A warehouse in the tenant's own workspace, for SQL through and through."
-        ),
-        Store("fabric_sql_database", "Fabric SQL database", "A transactional database within Fabric."),
-        Store("azure_sql_database", "Azure SQL database", "A copy of the template database in Azure SQL."),
-        Store(
-            "bring_your_own",
-            "The customer's own",
-            "A Fabric workspace that the customer runs and has shared with the platform.",
-            (WORKSPACE_URL, CONNECTION_STRING),
-        ),
-    )
+OF_THE_CUSTOMER = (WORKSPACE_URL, CONNECTION_STRING)
+WORDS = {
+    DataStoreKind.LAKEHOUSE: "A lakehouse in the tenant's own workspace. The usual choice.",
+    DataStoreKind.WAREHOUSE: "A warehouse in the tenant's own workspace, for SQL through and through.",
+    DataStoreKind.FABRIC_SQL_DATABASE: "A transactional database within Fabric.",
+    DataStoreKind.AZURE_SQL_DATABASE: "A copy of the template database, in Azure SQL.",
+    DataStoreKind.BRING_YOUR_OWN: "A workspace that the customer runs and has shared with the platform.",
 }
-FIELDS = tuple({field.name: field for store in KNOWN.values() for field in store.fields}.values())
+FIELDS = OF_THE_CUSTOMER
 
 
-def offered() -> list[Store]:
-    """The kinds that the model offers, in its order; one that has no words here yet is shown by its name."""
-    return [KNOWN.get(kind, Store(kind, kind.replace("_", " ").capitalize(), "")) for kind in DataStoreKind]
+def offered(kinds: Sequence[DataStoreKind]) -> list[Store]:
+    """These kinds, in words."""
+    return [Store(kind, TITLES[kind], WORDS.get(kind, ""), _fields(kind)) for kind in kinds]
 
 
 def entered(form: FormData) -> tuple[dict[str, str], dict[str, str]]:
@@ -77,10 +68,14 @@ def entered(form: FormData) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def as_request(plain: Mapping[str, Any], secret: Mapping[str, str]) -> Any:
-    """The request's `data_store`: the kind, with the fields that it asks for."""
-    kind = plain.get("kind") or offered()[0].kind
-    asked = KNOWN[kind].fields if kind in KNOWN else ()
+    """The request's `data_store`: the kind, with the fields that it asks for; nothing when none was chosen yet."""
+    kind = plain.get("kind") or None
+    asked = _fields(kind)
     if not asked:
         return kind
     told = {field.name: (secret if field.secret else plain).get(field.name, "") for field in asked}
     return {"kind": kind, **told}
+
+
+def _fields(kind: str | None) -> tuple[Field, ...]:
+    return OF_THE_CUSTOMER if kind == DataStoreKind.BRING_YOUR_OWN else ()

@@ -5,6 +5,7 @@ and here; what the fields of a data store are is `data_stores`.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -15,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from tenant_provisioning.model.catalog import CATEGORIES, REQUIRED_CATEGORIES, matches, near_misses
-from tenant_provisioning.model.errors import RequestInvalid
+from tenant_provisioning.model.errors import ProvisioningError, RequestInvalid
 from tenant_provisioning.model.tenant import MAX_SUPER_USERS
 from tenant_provisioning.portal import data_stores, forms, pages
 from tenant_provisioning.portal.forms import Form
@@ -106,7 +107,7 @@ async def discard(request: Request) -> Response:
 async def subdomain(request: Request) -> Response:
     """Whether a subdomain can be had, while it is typed: its mistakes, none when it is free."""
     wished = request.query_params.get("subdomain", "").strip().lower()
-    found = await requests.mistakes(pages.db(request), {"subdomain": wished}, default_domain=_domain(request))
+    found = await _mistakes_of(request, {"subdomain": wished})
     return JSONResponse({"subdomain": wished, "mistakes": list(found.get("subdomain", ()))})
 
 
@@ -125,6 +126,8 @@ async def _submit(request: Request, draft: Draft) -> Response:
             _raw(request, draft),
             requested_by=pages.admin(request).email,
             default_domain=settings.platform_domain,
+            offered=settings.offered_data_stores,
+            vault=_vault(request),
             draft_id=draft.id,
         )
     except RequestInvalid:
@@ -141,9 +144,13 @@ async def _show(request: Request, draft: Draft, step: Step, *, complain: bool, s
     if step.key in ("providers", "review"):
         values |= await _matching(request, fields)
     if step.key == "data-store":
-        values |= {"stores": data_stores.offered(), "sealed": set(draft.secrets)}
+        values |= {
+            "stores": data_stores.offered(pages.settings(request).offered_data_stores),
+            "sealed": set(draft.secrets),
+        }
     if step.key == "review":
-        values |= {"stores": data_stores.offered(), "ready": not found, "host": _host(request, fields)}
+        stores = data_stores.offered(pages.settings(request).offered_data_stores)
+        values |= {"stores": stores, "ready": not found, "host": _host(request, fields)}
     return pages.render(
         request,
         f"new_{step.key.replace('-', '_')}.html",
@@ -195,7 +202,7 @@ def _entered(
         case "providers":
             return dict(forms.texts(form, CATEGORIES)), {}
         case "data-store":
-            vault = Vault(pages.settings(request).secrets_key.get_secret_value())
+            vault = _vault(request)
             plain, secret = data_stores.entered(form)
             return {"data_store": plain}, {name: vault.encrypt(value, draft.id, name) for name, value in secret.items()}
         case "super-users":
@@ -213,15 +220,14 @@ def _raw(request: Request, draft: Draft) -> dict[str, Any]:
     """The draft as a request, its secrets in the clear: for validation and submission alone."""
     fields = draft.fields
     raw = {name: fields.get(name, "") for name in ("name", "subdomain", *CATEGORIES)}
-    vault = Vault(pages.settings(request).secrets_key.get_secret_value())
-    secret = {name: vault.decrypt(sealed, draft.id, name) for name, sealed in draft.secrets.items()}
+    secret = _opened(_vault(request), draft)
     people = [person for person in fields.get("super_users", ()) if any(person.values())]
     return raw | {"data_store": data_stores.as_request(fields.get("data_store", {}), secret), "super_users": people}
 
 
 async def _mistakes(request: Request, draft: Draft) -> dict[str, Sequence[str]]:
     """Every mistake of the draft by field, the people's under the rows in which they stand."""
-    found = await requests.mistakes(pages.db(request), _raw(request, draft), default_domain=_domain(request))
+    found = await _mistakes_of(request, _raw(request, draft))
     rows = [at for at, person in enumerate(draft.fields.get("super_users", ())) if any(person.values())]
     told = dict[str, Sequence[str]]()
     for path, sentences in found.items():
@@ -230,6 +236,26 @@ async def _mistakes(request: Request, draft: Draft) -> dict[str, Sequence[str]]:
             parts[1] = str(rows[int(parts[1])])
         told[".".join(parts)] = sentences
     return told
+
+
+async def _mistakes_of(request: Request, raw: Mapping[str, Any]) -> Mapping[str, Sequence[str]]:
+    settings = pages.settings(request)
+    return await requests.mistakes(
+        pages.db(request), raw, default_domain=settings.platform_domain, offered=settings.offered_data_stores
+    )
+
+
+def _vault(request: Request) -> Vault:
+    return Vault(pages.settings(request).secrets_key.get_secret_value())
+
+
+def _opened(vault: Vault, draft: Draft) -> dict[str, str]:
+    """The draft's secrets in the clear. One whose key has been rotated away meanwhile is as good as not entered."""
+    opened = {}
+    for name, sealed in draft.secrets.items():
+        with suppress(ProvisioningError):
+            opened[name] = vault.decrypt(sealed, draft.id, name)
+    return opened
 
 
 def _of_step(step: Step, found: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:

@@ -1,6 +1,6 @@
 """`python -m tenant_provisioning.simulator`: runs the simulated vendors until it is told to stop.
 
-It says that it listens by writing the ready file, whole or not at all: `{"url", "dns_port", "ca_file", "pid"}`.
+It says that it listens by writing the ready file, whole or not at all: `{"url", "dns_port", "tds_port", "ca_file", "pid"}`.
 """
 
 import asyncio
@@ -23,6 +23,7 @@ from tenant_provisioning.simulator.server import serve
 @click.option(
     "--dns-port", default=0, show_default=True, help="DNS port on loopback (UDP and TCP); 0 chooses a free one."
 )
+@click.option("--tds-port", default=0, show_default=True, help="Port of the data stores' SQL; 0 chooses a free one.")
 @click.option(
     "--ca-file", type=click.Path(path_type=Path), required=True, help="Where the CA certificate is, or will be."
 )
@@ -44,6 +45,7 @@ def main(
     *,
     port: int,
     dns_port: int,
+    tds_port: int,
     ca_file: Path,
     ready_file: Path,
     state: Path | None,
@@ -61,8 +63,14 @@ def main(
         seed=seed, latency=Latency(profile, scale), state_file=state, record_file=record, smtp_port=smtp_port
     )
 
-    def ready(url: str, listening_dns_port: int) -> None:
-        told = {"url": url, "dns_port": listening_dns_port, "ca_file": str(ca_file.absolute()), "pid": os.getpid()}
+    def ready(url: str, listening_dns_port: int, listening_tds_port: int) -> None:
+        told = {
+            "url": url,
+            "dns_port": listening_dns_port,
+            "tds_port": listening_tds_port,
+            "ca_file": str(ca_file.absolute()),
+            "pid": os.getpid(),
+        }
         draft = ready_file.with_name(f"{ready_file.name}.{os.getpid()}.tmp")
         draft.write_text(json.dumps(told))
         draft.replace(ready_file)
@@ -71,7 +79,7 @@ def main(
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        await serve(world, ca_file=ca_file, port=port, dns_port=dns_port, ready=ready, stop=stop)
+        await serve(world, ca_file=ca_file, port=port, dns_port=dns_port, tds_port=tds_port, ready=ready, stop=stop)
 
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -5,6 +5,7 @@ vendor whose prefix it has. What the calls do is in the vendors' folders.
 """
 
 from collections.abc import Callable
+from email.utils import formatdate
 from pathlib import Path
 
 from starlette.requests import Request
@@ -63,6 +64,8 @@ class Simulator:
         else:
             handler = operation(vendor, "unknown", _refusal(found))
         response = await handler(request)
+        # by the world's own clock, which is why the server itself sends no date
+        response.headers.setdefault("Date", formatdate(self.world.now(), usegmt=True))
         await response(scope, receive, send)
 
 

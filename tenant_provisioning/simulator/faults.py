@@ -10,8 +10,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-HTTP_KINDS = frozenset({"error_before", "lost_response", "hang", "slow", "malformed", "throttle", "reset", "refuse"})
-UNANSWERED_KINDS = frozenset({"lost_response", "hang", "reset"})
+HTTP_KINDS = frozenset(
+    {"error_before", "lost_response", "hang", "hang_after", "slow", "malformed", "throttle", "reset", "refuse"}
+)
+UNANSWERED_KINDS = frozenset({"lost_response", "hang", "hang_after", "reset"})
 
 
 class FaultPlan(BaseModel):

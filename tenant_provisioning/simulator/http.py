@@ -205,15 +205,16 @@ async def _struck(request: Request, handler: Handler, fault: Fault) -> Response:
             response = forms.error(plan.status or usual, plan.code, plan.message, plan.retry_after).response()
         case "malformed":
             whole = await _answered(request, handler)
-            response = Response(
-                bytes(whole.body)[: len(whole.body) // 2] + b'{"', whole.status_code, media_type="application/json"
-            )
+            status = 200 if whole.status_code == 204 else whole.status_code  # which may not have a body at all
+            response = Response(bytes(whole.body)[: len(whole.body) // 2] + b'{"', status, media_type="application/json")
         case "slow" | "hang":
             usual_seconds = SLOW_SECONDS if plan.kind == "slow" else HANG_SECONDS
             await _while_connected(request, usual_seconds if plan.seconds is None else plan.seconds)
             response = await _answered(request, handler) if plan.kind == "slow" else _NoAnswer(status_code=500)
-        case "lost_response":
+        case "lost_response" | "hang_after":
             await _answered(request, handler)
+            if plan.kind == "hang_after":  # the effect is there, and the answer never comes
+                await _while_connected(request, HANG_SECONDS if plan.seconds is None else plan.seconds)
             response = _NoAnswer(status_code=500)
         case _:
             response = _NoAnswer(status_code=500)

@@ -1,4 +1,4 @@
-"""Listening: the application over TLS and the DNS server, in one event loop, on loopback only."""
+"""Listening: the application over TLS, the DNS server and the data stores' SQL, in one event loop, on loopback only."""
 
 import asyncio
 import socket
@@ -10,7 +10,8 @@ import uvicorn
 
 from tenant_provisioning.simulator.app import Simulator
 from tenant_provisioning.simulator.dns import DnsServer
-from tenant_provisioning.simulator.tls import server_context
+from tenant_provisioning.simulator.tds.server import TdsServer
+from tenant_provisioning.simulator.tls import server_context, sql_context
 from tenant_provisioning.simulator.world import World
 
 HOST = "127.0.0.1"
@@ -33,16 +34,19 @@ async def serve(
     ca_file: Path,
     port: int = 0,
     dns_port: int = 0,
-    ready: Callable[[str, int], None],
+    tds_port: int = 0,
+    ready: Callable[[str, int, int], None],
     stop: asyncio.Event,
 ) -> None:
-    """Serve the world until `stop` is set; `ready` is called with the URL and the DNS port once both listen."""
+    """Serve the world until `stop` is set; `ready` is called with the URL, the DNS port and the TDS port once all listen."""
     listener = _listener(port)
     dns = DnsServer(world)
     await dns.start(dns_port)
     server = _Server(_config(world, server_context(ca_file)))
+    tds = TdsServer(world, sql_context(ca_file))
+    await tds.start(tds_port)
     url = f"https://localhost:{listener.getsockname()[1]}"
-    server.started_listening = lambda: ready(url, dns.port)
+    server.started_listening = lambda: ready(url, dns.port, tds.port)
     watching = asyncio.create_task(_stop_when_told(server, stop))
     try:
         await server._serve([listener])
@@ -53,6 +57,7 @@ async def serve(
             connection.transport.abort()
         await asyncio.sleep(0)
         dns.close()
+        tds.close()
         listener.close()
 
 
@@ -72,6 +77,7 @@ def _config(world: World, context: ssl.SSLContext) -> uvicorn.Config:
         access_log=False,
         log_config=None,
         server_header=False,
+        date_header=False,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=1,
     )

@@ -10,6 +10,17 @@ from pathlib import Path
 
 import trustme
 
+SQL_HOSTS = ("*.datawarehouse.fabric.microsoft.com", "*.database.fabric.microsoft.com", "*.database.windows.net")
+
+
+def sql_context(ca_file: Path) -> ssl.SSLContext:
+    """A TLS context for the hosts that data stores are reached by; the CA is that of `server_context`, made before."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2  # TDS 7.4 knows no later one
+    authority = _known(ca_file) or _made(ca_file)
+    authority.issue_cert(*SQL_HOSTS).configure_cert(context)
+    return context
+
 
 def server_context(ca_file: Path) -> ssl.SSLContext:
     """A TLS context for localhost and 127.0.0.1, its CA in ca_file (PEM), made anew only when there is none."""

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 TENANT_ID = "11111111-1111-4111-8111-111111111111"
 CLIENT_ID = "22222222-2222-4222-8222-222222222222"
 CLIENT_SECRET = "simulated-client-secret"  # noqa: S105
+MACHINE_CLIENT_ID = "22222222-2222-4222-8222-333333333333"
+MACHINE_HEADER = "simulated-identity-header"
 GODADDY_KEY = "simulated-key"
 GODADDY_SECRET = "simulated-godaddy-secret"  # noqa: S105
 GODADDY_ACCESS_TOKEN = "simulated-godaddy-access-token"  # noqa: S105

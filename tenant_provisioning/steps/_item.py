@@ -1,4 +1,4 @@
-"""What lakehouse and dataset share: both are items of a workspace that Fabric makes in an operation which can outlive us."""
+"""What data stores and dataset share: they are items of a workspace that Fabric makes in an operation which can outlive us."""
 
 from collections.abc import Awaitable, Callable
 

@@ -3,8 +3,9 @@ because only that takes our mark and the capacity in the same call."""
 
 from dataclasses import replace
 
-from tenant_provisioning.model.artifact import Artifact, ArtifactKind
-from tenant_provisioning.model.errors import OwnershipConflict, VendorError, VendorRejected
+from tenant_provisioning.model.artifact import WORKSPACE_KINDS, Artifact, ArtifactKind
+from tenant_provisioning.model.budget import WORKSPACES_PER_TENANT, WorkspaceBudget
+from tenant_provisioning.model.errors import OwnershipConflict, SetupError, VendorError, VendorRejected
 from tenant_provisioning.model.qa import Verdict, judged
 from tenant_provisioning.steps._names import once_free
 from tenant_provisioning.steps.context import StepContext, StepResult
@@ -33,6 +34,7 @@ async def ensure_workspace(ctx: StepContext, kind: ArtifactKind, name: str) -> A
         return described(workspace)
 
     async def create(row: Artifact) -> Found:
+        await _check_budget(ctx)
         try:
             workspace = await _make_workspace(ctx, kind, name)
         except VendorRejected as refusal:
@@ -64,6 +66,26 @@ async def _ensure_capacity(ctx: StepContext, workspace_id: str, there: list[Work
     await fabric.wait_for_capacity(workspace_id, capacity, deadline=ctx.settings.operation_deadline)
 
 
+async def _check_budget(ctx: StepContext) -> None:
+    """Quiet when what this tenant still needs is within the service principal's budget of workspaces, else SetupError.
+
+    Both workspaces of a tenant are counted before its first is made, so that none is left with half of them.
+    """
+    budget = await _budget(ctx)
+    rows = await artifacts.list_artifacts(ctx.db, ctx.organization.id)
+    has = sum(row.kind in WORKSPACE_KINDS and row.vendor_id is not None for row in rows)
+    if budget.left < (needed := WORKSPACES_PER_TENANT - has):
+        raise SetupError(
+            f"the service principal holds {budget}, and {ctx.organization.name} needs {needed} more. Roll back tenants that "
+            "are not needed, or onboard this one with another service principal; Microsoft allows each 1,000 "
+            "(WORKSPACE_BUDGET)."
+        )
+
+
+async def _budget(ctx: StepContext) -> WorkspaceBudget:
+    return WorkspaceBudget(await ctx.vendors.powerbi.count_groups(), ctx.settings.workspace_budget)
+
+
 async def _make_workspace(ctx: StepContext, kind: ArtifactKind, name: str) -> Workspace:
     """A new workspace, once its name is free of one that was rolled back: that it is free at once is not documented."""
 
@@ -80,13 +102,14 @@ async def _make_workspace(ctx: StepContext, kind: ArtifactKind, name: str) -> Wo
     return await once_free(ctx, kind, name, make, is_kept)
 
 
-def workspace_result(ctx: StepContext, artifact: Artifact, link: str) -> StepResult:
+async def workspace_result(ctx: StepContext, artifact: Artifact, link: str) -> StepResult:
     """What both workspaces report."""
     return StepResult(
         facts={
             "workspace_id": str(artifact.vendor_id),
             "name": artifact.details["name"],
             "capacity_id": str(ctx.settings.fabric_capacity_id),
+            "service_principal_holds": str(await _budget(ctx)),
         },
         links={"open": link},
     )

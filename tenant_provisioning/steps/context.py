@@ -7,9 +7,9 @@ import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import TypedDict
 
+from tenant_provisioning.credentials import entra_tokens
 from tenant_provisioning.model.errors import NoSuchTenant, VendorError
 from tenant_provisioning.model.naming import host_name, owner_mark
 from tenant_provisioning.model.tenant import OnboardingForm, Organization
@@ -20,12 +20,14 @@ from tenant_provisioning.store.vault import Vault
 from tenant_provisioning.store.vendor_incidents import record_incidents
 from tenant_provisioning.vendors import incidents
 from tenant_provisioning.vendors._http import trust
+from tenant_provisioning.vendors.azure_sql import AzureSql
 from tenant_provisioning.vendors.dns import Resolver
 from tenant_provisioning.vendors.fabric import Fabric
 from tenant_provisioning.vendors.godaddy import GoDaddy
 from tenant_provisioning.vendors.mail import Mailer
 from tenant_provisioning.vendors.microsoft import EntraTokens
 from tenant_provisioning.vendors.powerbi import PowerBI
+from tenant_provisioning.vendors.sql import Sql
 from tenant_provisioning.vendors.supabase import SupabaseAuth
 from tenant_provisioning.vendors.vercel import Vercel
 
@@ -39,6 +41,8 @@ class Vendors:
     godaddy: GoDaddy
     vercel: Vercel
     supabase: SupabaseAuth
+    azure_sql: AzureSql
+    sql: Sql
     resolver: Resolver
     mailer: Mailer
 
@@ -54,6 +58,11 @@ class StepContext:
     vault: Vault
     vendors: Vendors
     run_id: str
+
+    @property
+    def tokens(self) -> EntraTokens:
+        """The service principal's tokens, which say who it is."""
+        return entra_tokens(self.settings)
 
     @property
     def host(self) -> str:
@@ -103,7 +112,7 @@ async def open_vendors(settings: Settings) -> AsyncIterator[Vendors]:
     """The clients of every vendor as the settings describe them. Opening sends nothing: each connects at its first call."""
     tls = trust(settings.tls_ca_file)
     calls: Calls = {"verify": tls, "timeout": settings.call_timeout, "attempts": settings.call_attempts}
-    tokens = _tokens(settings)
+    tokens = entra_tokens(settings)
     async with AsyncExitStack() as stack:
         yield Vendors(
             fabric=await stack.enter_async_context(Fabric(settings.fabric_api_url, tokens, **calls)),
@@ -132,6 +141,13 @@ async def open_vendors(settings: Settings) -> AsyncIterator[Vendors]:
                     **calls,
                 )
             ),
+            azure_sql=await stack.enter_async_context(AzureSql(settings.arm_api_url, tokens, **calls)),
+            sql=Sql(
+                tokens,
+                ca_file=settings.tls_ca_file,
+                timeout=settings.call_timeout,
+                gateway=settings.sql_address,
+            ),
             resolver=Resolver(settings.nameservers),
             mailer=Mailer(
                 settings.smtp_host,
@@ -153,17 +169,3 @@ class Calls(TypedDict):
     verify: ssl.SSLContext
     timeout: float
     attempts: int
-
-
-@lru_cache(maxsize=8)
-def _tokens(settings: Settings) -> EntraTokens:
-    """One keeper of tokens a process: every step of a run shares them, whichever event loop it has."""
-    return EntraTokens(
-        settings.entra_authority_url,
-        settings.entra_tenant_id,
-        settings.entra_client_id,
-        secret=settings.entra_client_secret.get_secret_value() if settings.entra_client_secret else None,
-        certificate=settings.entra_client_certificate_path,
-        ca_file=settings.tls_ca_file,
-        timeout=settings.call_timeout,
-    )

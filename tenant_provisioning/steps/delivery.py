@@ -3,10 +3,13 @@
 What is certain and what is not, and who decides then, is drawn in `store.outbox`. What the mails say is `letters`.
 """
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from tenant_provisioning.model.errors import ProvisioningError, SetupError, VendorUnavailable
+import stamina
+
+from tenant_provisioning.model.errors import DatabaseUnavailable, ProvisioningError, SetupError, VendorUnavailable
 from tenant_provisioning.model.naming import host_name
 from tenant_provisioning.settings import Settings
 from tenant_provisioning.steps import letters
@@ -20,6 +23,7 @@ from tenant_provisioning.vendors.supabase import User
 ABANDONED_AFTER = timedelta(minutes=3)  # safe even for a sender that is only slow: it has to ask before it hands over
 FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=15), timedelta(minutes=15)
 MOST_ATTEMPTS = 100  # about a day of a mail server that is away
+NOTING_ATTEMPTS = 6
 LINKS_LIVE = timedelta(hours=24)  # the longest life Supabase lets a project give its links
 
 
@@ -76,14 +80,23 @@ async def _deliver(db: Database, vendors: Vendors, settings: Settings, mail: Mai
     except Unanswered as error:
         await outbox.note_uncertain(db, mail.id, str(error))
         raise
-    except VendorUnavailable as error:
-        await outbox.mark_failed(db, mail.id, str(error), retry_in=_wait(mail.attempts))
+    except (VendorUnavailable, DatabaseUnavailable) as error:
+        # what was handed over has been answered, so this one has certainly not gone out
+        told = str(error)
+        await _noted(lambda: outbox.mark_failed(db, mail.id, told, retry_in=_wait(mail.attempts)))
         raise
     except ProvisioningError as error:
         await outbox.mark_failed(db, mail.id, str(error))
         return False
-    await outbox.mark_sent(db, mail.id, own_id)
+    await _noted(lambda: outbox.mark_sent(db, mail.id, own_id))
     return True
+
+
+async def _noted(note: Callable[[], Awaitable[None]]) -> None:
+    """What became of a mail is written down, also past a connection that breaks: nobody else will ever know it."""
+    async for attempt in stamina.retry_context(on=DatabaseUnavailable, attempts=NOTING_ATTEMPTS, timeout=60):
+        with attempt:
+            await note()
 
 
 def _wait(attempts: int) -> timedelta | None:

@@ -24,7 +24,7 @@ async def ensure(ctx: StepContext, templates: tuple[TemplateReport, ...]) -> Ste
         )
     ids = {
         "fabric_workspace_id": ArtifactKind.FABRIC_WORKSPACE,
-        "data_store_id": ArtifactKind.LAKEHOUSE,
+        "data_store_id": ArtifactKind.DATA_STORE,
         "powerbi_workspace_id": ArtifactKind.POWERBI_WORKSPACE,
         "dataset_id": ArtifactKind.DATASET,
     }

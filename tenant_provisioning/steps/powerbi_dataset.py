@@ -1,24 +1,41 @@
 """The tenant's dataset (a semantic model): the template's definition pointed at the tenant's own data store, bound through a
-connection, refreshed. The data store itself is `fabric_data_store`."""
+connection, refreshed.
 
-from dataclasses import replace
+What the template is, `dataset_template` knows; one that is a .pbix is `imported_dataset`. The data store is `fabric_data_store`.
+"""
+
+import re
 
 from tenant_provisioning.model.artifact import Artifact, ArtifactKind
+from tenant_provisioning.model.data_store import DataStoreKind
 from tenant_provisioning.model.errors import SetupError, VendorRejected
-from tenant_provisioning.model.naming import connection_name, dataset_name
+from tenant_provisioning.model.naming import dataset_name
 from tenant_provisioning.model.qa import Verdict, judged
+from tenant_provisioning.steps import fabric_data_store
+from tenant_provisioning.steps._connection import ensure_connection, remove_connection
 from tenant_provisioning.steps._item import find_item, remember_operation, remove_item
 from tenant_provisioning.steps._names import once_free
 from tenant_provisioning.steps._together import together
 from tenant_provisioning.steps.context import StepContext, StepResult
+from tenant_provisioning.steps.dataset_template import own_definition, pbix_path
+from tenant_provisioning.steps.imported_dataset import ensure_imported, point_imported
 from tenant_provisioning.steps.ownership import Found, ensure_artifact, require_artifact
-from tenant_provisioning.steps.tmdl import point_to
-from tenant_provisioning.store import artifacts
-from tenant_provisioning.vendors.fabric_records import Connection, DefinitionPart, ServicePrincipal, SqlEndpoint
+from tenant_provisioning.store import artifacts, organizations
 from tenant_provisioning.vendors.powerbi_records import Datasource
+from tenant_provisioning.vendors.sql import SqlDatabase
 
 KIND = ArtifactKind.DATASET
 ELSEWHERE = "The dataset reads another data store than this tenant's own. Do not go live: run the dataset step again."
+# what a failed refresh says, in the engine's words, and what to do then; the first that fits is told
+WHAT_TO_DO = {
+    "credential|login failed": "The connection's sign-in was refused: check that ENTRA_CLIENT_SECRET, or "
+    "CONNECTION_CLIENT_SECRET, is current, and that the service principal may read the data store.",
+    "network-related|could not be reached|timeout": "The data store does not answer: run the data store step again.",
+    "didn't match any rows|does not exist in the rowset|invalid object name": "The template dataset reads what the data store "
+    "does not have: compare its tables with DATA_STORE_TABLES and with the template that makes them.",
+    "memory|capacity": "The capacity is too small or too busy: look at it in Fabric, then run this step again.",
+}
+ELSE_TO_DO = "Open the dataset's refresh history in Power BI, then run this step again."
 NO_DATA_STORE = "The tenant's data store is gone or not up. Do not go live: run the data store and dataset steps again."
 
 
@@ -26,37 +43,52 @@ async def ensure(ctx: StepContext) -> StepResult:
     """The dataset exists, reads the tenant's data store and no other, and has been refreshed."""
     workspace_id, source = await _workspace_id(ctx), await _source(ctx)
     dataset, connection = await together(
-        _ensure_model(ctx, workspace_id, source), _ensure_connection(ctx, workspace_id, source)
+        _ensure_model(ctx, workspace_id, source), ensure_connection(ctx, workspace_id, source)
     )
     dataset_id, deadline = str(dataset.vendor_id), ctx.settings.operation_deadline
     read = await ctx.vendors.powerbi.wait_for_datasources(workspace_id, dataset_id, deadline=deadline)
-    if {(one.server, one.database) for one in read} != {(source.server, source.id)}:
+    if {(one.server, one.database) for one in read} != {(source.server, source.database)}:
         await _repoint(ctx, workspace_id, dataset_id, source)
     await ctx.vendors.fabric.bind_connection(
-        workspace_id, dataset_id, str(connection.vendor_id), server=source.server, database=source.id
+        workspace_id, dataset_id, str(connection.vendor_id), server=source.server, database=source.database
     )
-    refresh_id = await ctx.vendors.powerbi.refresh_dataset(workspace_id, dataset_id)
-    await ctx.vendors.powerbi.wait_for_refresh(workspace_id, dataset_id, refresh_id, deadline=deadline)
+    await _refresh(ctx, workspace_id, dataset_id)
     return StepResult(
         facts={
             "dataset_id": dataset_id,
             "name": dataset_name(ctx.organization.name),
             "connection_id": str(connection.vendor_id),
             "server": source.server,
-            "database": source.id,
+            "database": source.database,
         },
         links={"open": f"{ctx.settings.powerbi_app_url}/groups/{workspace_id}/datasets/{dataset_id}"},
     )
 
 
-async def _ensure_model(ctx: StepContext, workspace_id: str, source: SqlEndpoint) -> Artifact:
+async def _refresh(ctx: StepContext, workspace_id: str, dataset_id: str) -> None:
+    """The dataset holds what the data store holds now; the error of one that failed says what to do about it."""
+    powerbi = ctx.vendors.powerbi
+    refresh_id = await powerbi.refresh_dataset(workspace_id, dataset_id)
+    try:
+        await powerbi.wait_for_refresh(workspace_id, dataset_id, refresh_id, deadline=ctx.settings.operation_deadline)
+    except VendorRejected as failure:
+        known = (hint for words, hint in WHAT_TO_DO.items() if re.search(words, failure.message, re.IGNORECASE))
+        raise VendorRejected(
+            failure.vendor, failure.operation, f"{failure.message.rstrip('.')}. {next(known, ELSE_TO_DO)}",
+            status=failure.status, code=failure.code, request_id=failure.request_id,
+        ) from failure  # fmt: skip
+
+
+async def _ensure_model(ctx: StepContext, workspace_id: str, source: SqlDatabase) -> Artifact:
     fabric, name = ctx.vendors.fabric, dataset_name(ctx.organization.name)
+    if path := pbix_path(ctx):
+        return await ensure_imported(ctx, workspace_id, path)
 
     async def find(row: Artifact | None) -> Found | None:
         return await find_item(ctx, row, workspace_id, "SemanticModel", name)
 
     async def create(row: Artifact) -> Found:
-        parts = await _own_definition(ctx, source)
+        parts = await own_definition(ctx, source)
 
         async def make() -> Found:
             item = await fabric.create_semantic_model(
@@ -74,101 +106,27 @@ async def _ensure_model(ctx: StepContext, workspace_id: str, source: SqlEndpoint
     return await ensure_artifact(ctx, KIND, thing=f"the dataset “{name}”", find=find, create=create)
 
 
-async def _repoint(ctx: StepContext, workspace_id: str, dataset_id: str, source: SqlEndpoint) -> None:
+async def _repoint(ctx: StepContext, workspace_id: str, dataset_id: str, source: SqlDatabase) -> None:
     """The dataset reads the tenant's data store again: somebody has pointed it elsewhere, or the data store was made anew."""
-    parts, deadline = await _own_definition(ctx, source), ctx.settings.operation_deadline
-    await ctx.vendors.fabric.update_definition(workspace_id, dataset_id, parts, deadline=deadline)
+    deadline = ctx.settings.operation_deadline
+    if pbix_path(ctx):
+        await point_imported(ctx, workspace_id, dataset_id, source)
+    else:
+        parts = await own_definition(ctx, source)
+        await ctx.vendors.fabric.update_definition(workspace_id, dataset_id, parts, deadline=deadline)
 
     def reads_own(read: tuple[Datasource, ...]) -> bool:  # what else the template reads is for the check to tell
-        return {(one.server, one.database) for one in read if one.type == "Sql"} == {(source.server, source.id)}
+        return {(one.server, one.database) for one in read if one.type == "Sql"} == {(source.server, source.database)}
 
     await ctx.vendors.powerbi.wait_for_datasources(workspace_id, dataset_id, deadline=deadline, until=reads_own)
-
-
-async def _own_definition(ctx: StepContext, source: SqlEndpoint) -> tuple[DefinitionPart, ...]:
-    """What the tenant's dataset is to be defined by."""
-    template = await ctx.vendors.fabric.get_definition(
-        str(ctx.settings.template_workspace_id),
-        str(ctx.settings.template_dataset_id),
-        deadline=ctx.settings.operation_deadline,
-    )
-    return pointed_at(template, source)
-
-
-def pointed_at(template: tuple[DefinitionPart, ...], source: SqlEndpoint) -> tuple[DefinitionPart, ...]:
-    """The template's definition, reading this source. SetupError when the template names no data source to replace."""
-    parts, replaced = [], 0
-    for part in template:
-        if part.path.endswith(".tmdl"):
-            text, count = point_to(part.content.decode(), source.server, source.id)
-            parts.append(DefinitionPart(part.path, text.encode()))
-            replaced += count
-        elif part.path != ".platform":  # carries the template's own name and identity
-            parts.append(part)
-    if not replaced:
-        raise SetupError(
-            "the template dataset names no Sql.Database(…) in its definition: TEMPLATE_DATASET_ID must be a model that reads one"
-        )
-    return tuple(parts)
-
-
-async def _ensure_connection(ctx: StepContext, workspace_id: str, source: SqlEndpoint) -> Artifact:
-    fabric, name = ctx.vendors.fabric, connection_name(workspace_id)
-
-    async def find(row: Artifact | None) -> Found | None:
-        if row is None:
-            return None  # the list of all tenants' connections is long; `create` hears of a duplicate
-        connection = await fabric.find_connection(row.vendor_id) if row.vendor_id else None
-        connection = connection or await fabric.find_connection_by_name(name)
-        if connection is None:
-            return None
-        if _leads_to(connection, source):
-            return _described(connection)
-        await fabric.delete_connection(connection.id)  # where a connection leads cannot be changed
-        await artifacts.record_removed(ctx.db, row.id)
-        return None
-
-    async def create(_row: Artifact) -> Found:
-        try:
-            return _described(await make())
-        except VendorRejected as refusal:
-            connection = await fabric.find_connection_by_name(name)
-            if connection is None or not (refusal.code or "").startswith("DuplicateConnectionName"):
-                raise
-        if _leads_to(connection, source):
-            return replace(_described(connection), existed=True)
-        await fabric.delete_connection(connection.id)
-        return _described(await make())
-
-    async def make() -> Connection:
-        secret = ctx.settings.connection_secret.get_secret_value()
-        reader = ServicePrincipal(ctx.settings.entra_tenant_id, ctx.settings.entra_client_id, secret)
-        return await fabric.create_connection(name, server=source.server, database=source.id, credentials=reader)
-
-    return await ensure_artifact(
-        ctx, ArtifactKind.CONNECTION, thing=f"the connection “{name}”", find=find, create=create
-    )
-
-
-def _leads_to(connection: Connection, source: SqlEndpoint) -> bool:
-    return connection.path.casefold() == f"{source.server};{source.id}".casefold()
-
-
-def _described(connection: Connection) -> Found:
-    # The name carries the id of a workspace that only we could have made: that is the mark.
-    return Found(connection.id, ours=True, details={"name": connection.name})
 
 
 async def verify(ctx: StepContext) -> list[Verdict]:
     """Whether the dataset reads this tenant's data store and no other, and answers a query with this tenant's data only."""
     workspace_id = await _workspace_id(ctx)
     row = await require_artifact(ctx, KIND, step="powerbi_dataset")
-    lakehouse = await ctx.vendors.fabric.find_lakehouse(
-        str((await require_artifact(ctx, ArtifactKind.FABRIC_WORKSPACE, step="fabric_workspace")).vendor_id),
-        str((await require_artifact(ctx, ArtifactKind.LAKEHOUSE, step="fabric_data_store")).vendor_id),
-    )
-    endpoint = lakehouse.sql_endpoint if lakehouse else None
-    own = "no data store" if endpoint is None else f"{endpoint.server};{endpoint.id}"
+    store = await fabric_data_store.find(ctx)
+    own = "no data store" if store is None else f"{store.server};{store.database}"
     sources = await ctx.vendors.powerbi.list_datasources(workspace_id, str(row.vendor_id))
     found = ", ".join(sorted({f"{source.server};{source.database}" for source in sources})) or "no data source"
     rows = await ctx.vendors.powerbi.execute_query(workspace_id, str(row.vendor_id), "EVALUATE 'tenant'")
@@ -180,16 +138,25 @@ async def verify(ctx: StepContext) -> list[Verdict]:
             "dataset_is_bound_to_own_data",
             expected=own,
             found=found,
-            reason=ELSEWHERE if endpoint else NO_DATA_STORE,
+            reason=ELSEWHERE if store else NO_DATA_STORE,
         ),
-        judged(
-            "dataset_answers_a_query",
-            expected=str(ctx.organization.id),
-            found=", ".join(owners) or "no row",
-            reason="A query through the dataset does not return this organization's data and only that. Do not go live: "
-            "run the data store and dataset steps again.",
-        ),
+        await _judge_owners(ctx, owners),
     ]
+
+
+async def _judge_owners(ctx: StepContext, owners: list[str]) -> Verdict:
+    """Whether what a query answers is this organization's; what a customer brings need not know our ids, only no other's."""
+    expected, found = str(ctx.organization.id), ", ".join(owners) or "no row"
+    if ctx.organization.data_store is DataStoreKind.BRING_YOUR_OWN:
+        others = await organizations.others_among(ctx.db, ctx.organization.id, owners)
+        expected, found = "no other organization's data", ", ".join(others) or "no other organization's data"
+    return judged(
+        "dataset_answers_a_query",
+        expected=expected,
+        found=found,
+        reason="A query through the dataset does not return this organization's data and only that. Do not go live: "
+        "run the data store and dataset steps again.",
+    )
 
 
 async def remove(ctx: StepContext, artifact: Artifact) -> None:
@@ -197,28 +164,19 @@ async def remove(ctx: StepContext, artifact: Artifact) -> None:
     workspace = await artifacts.find_artifact(ctx.db, ctx.organization.id, ArtifactKind.POWERBI_WORKSPACE)
     workspace_id = workspace.vendor_id if workspace is not None else None
     if artifact.kind is ArtifactKind.CONNECTION:
-        await _remove_connection(ctx, artifact, workspace_id)
+        await remove_connection(ctx, artifact, workspace_id)
     elif workspace_id is not None:
         await remove_item(ctx, artifact, workspace_id, "SemanticModel", dataset_name(ctx.organization.name))
-
-
-async def _remove_connection(ctx: StepContext, artifact: Artifact, workspace_id: str | None) -> None:
-    fabric, connection_id = ctx.vendors.fabric, artifact.vendor_id
-    if connection_id is None and workspace_id is not None:  # we never heard the end of its making
-        found = await fabric.find_connection_by_name(connection_name(workspace_id))
-        connection_id = None if found is None else found.id
-    if connection_id is not None:
-        await fabric.delete_connection(connection_id)
 
 
 async def _workspace_id(ctx: StepContext) -> str:
     return str((await require_artifact(ctx, ArtifactKind.POWERBI_WORKSPACE, step="powerbi_workspace")).vendor_id)
 
 
-async def _source(ctx: StepContext) -> SqlEndpoint:
-    store = await require_artifact(ctx, ArtifactKind.LAKEHOUSE, step="fabric_data_store")
+async def _source(ctx: StepContext) -> SqlDatabase:
+    store = await require_artifact(ctx, ArtifactKind.DATA_STORE, step="fabric_data_store")
     if not (store.details.get("server") and store.details.get("database")):
         raise SetupError(
             f"the data store of {ctx.organization.name} is not finished: run the step fabric_data_store first"
         )
-    return SqlEndpoint(str(store.details["database"]), str(store.details["server"]))
+    return SqlDatabase(str(store.details["server"]), str(store.details["database"]))

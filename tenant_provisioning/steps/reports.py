@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tenant_provisioning.model.artifact import Artifact, ArtifactKind
 from tenant_provisioning.model.catalog import ReportStrategy, TemplateReport
-from tenant_provisioning.model.errors import ProvisioningError, VendorRejected, VendorUnavailable
+from tenant_provisioning.model.errors import DatabaseUnavailable, ProvisioningError, VendorRejected, VendorUnavailable
 from tenant_provisioning.model.plan import report_step
 from tenant_provisioning.steps.context import StepContext, StepResult
 from tenant_provisioning.steps.outcome import record_failure
@@ -102,7 +102,7 @@ class _Desk:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return await self._ensure_once(template)
-            except VendorUnavailable:
+            except (VendorUnavailable, DatabaseUnavailable):
                 if attempt == ATTEMPTS:
                     raise
                 await self.look()  # the answer was lost, perhaps not the effect

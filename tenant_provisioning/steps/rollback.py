@@ -76,7 +76,7 @@ STAGES: dict[str, Stage] = {
     "rollback/dns_record": _removal(K.DNS_RECORD),
     "rollback/hosting_domain": _removal(K.HOSTING_DOMAIN),
     "rollback/connection": _removal(K.CONNECTION),
-    "rollback/powerbi_workspace": _removal_with_workspace(K.POWERBI_WORKSPACE, K.REPORT, K.DATASET),
-    "rollback/fabric_workspace": _removal_with_workspace(K.FABRIC_WORKSPACE, K.LAKEHOUSE),
+    "rollback/powerbi_workspace": _removal_with_workspace(K.POWERBI_WORKSPACE, K.REPORT, K.DATASET, K.POWERBI_PROFILE),
+    "rollback/fabric_workspace": _removal_with_workspace(K.FABRIC_WORKSPACE, K.DATA_STORE),
     "rollback/organization_record": forget_organization,
 }

@@ -113,6 +113,20 @@ async def was_removed(db: Database, kind: ArtifactKind, name: str) -> bool:
     return row is not None and bool(row["found"])
 
 
+async def is_anothers(db: Database, organization_id: UUID, vendor_id: str, *, created: bool = False) -> bool:
+    """True when another organization's ledger holds the thing with this id; with `created`, when it was made for that one."""
+    async with db.connection() as connection:
+        rows = await connection.execute(
+            """select exists (
+                 select from provisioned_artifacts
+                 where vendor_id = %s and organization_id <> %s and state <> 'removed' and (created or not %s)
+               ) as found""",
+            (vendor_id, organization_id, created),
+        )
+        row = await rows.fetchone()
+    return row is not None and bool(row["found"])
+
+
 async def list_artifacts(db: Database, organization_id: UUID, *, include_removed: bool = False) -> list[Artifact]:
     """The organization's artifacts that are not removed, or all, newest intent first: rollback's order."""
     async with db.connection() as connection:
@@ -133,6 +147,18 @@ async def count_artifacts(db: Database, organization_id: UUID) -> dict[ArtifactK
             (organization_id,),
         )
         return {ArtifactKind(row["kind"]): row["present"] async for row in rows}
+
+
+async def count_created(db: Database, *kinds: ArtifactKind, living: bool = False) -> int:
+    """How many of these kinds were created for all organizations, removed ones included unless only the living count."""
+    async with db.connection() as connection:
+        rows = await connection.execute(
+            """select count(*) as made from provisioned_artifacts
+               where kind = any(%s) and created and vendor_id is not null and (state <> 'removed' or not %s)""",
+            ([kind.value for kind in kinds], living),
+        )
+        row = await rows.fetchone()
+        return int(row["made"]) if row else 0
 
 
 def _artifact(row: Mapping[str, Any] | None, artifact_id: UUID | None = None) -> Artifact:

@@ -14,7 +14,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
-from tenant_provisioning.model.errors import SetupError
+from tenant_provisioning.model.errors import DatabaseUnavailable, SetupError
 
 Connection: TypeAlias = AsyncConnection[DictRow]
 Database: TypeAlias = AsyncConnectionPool[Connection]
@@ -32,14 +32,34 @@ REASONS = {
     "too many": "the server has no connection left",
     "starting up": "the server is still starting",
 }
+LASTING = ("password authentication failed", "does not exist", "resolve host", "translate host")  # until a person acts
+
+
+class _Pool(AsyncConnectionPool[Connection]):
+    """A pool whose lost connections are errors of ours, so that whoever is at work knows that it may be done again."""
+
+    @asynccontextmanager
+    async def connection(self, timeout: float | None = None) -> AsyncIterator[Connection]:  # noqa: ASYNC109 - the pool's own
+        """A connection with a transaction; DatabaseUnavailable when it is lost, before the commit or after: nobody knows."""
+        try:
+            async with super().connection(timeout) as connection:
+                yield connection
+        except psycopg.OperationalError as failure:
+            # unchained: the driver's text can hold parts of a row
+            raise DatabaseUnavailable(
+                f"the platform database did not answer ({type(failure).__name__}). What was being done may be done again."
+            ) from None
 
 
 @asynccontextmanager
 async def open_database(url: str, *, max_size: int = 4) -> AsyncIterator[Database]:
-    """A pool of at most `max_size` connections, closed at the end; SetupError when the database cannot be reached."""
+    """A pool of at most `max_size` connections, closed at the end.
+
+    DatabaseUnavailable when the database cannot be reached now, SetupError when it never will under this address.
+    """
     # one plain attempt first: the pool would go on trying for its whole timeout
     await (await connect(url)).close()
-    pool: Database = AsyncConnectionPool(
+    pool: Database = _Pool(
         url,
         kwargs=_options(),
         min_size=1,
@@ -55,11 +75,12 @@ async def open_database(url: str, *, max_size: int = 4) -> AsyncIterator[Databas
 
 
 async def connect(url: str, *, autocommit: bool = False) -> Connection:
-    """One connection outside a pool, to be closed by the caller; SetupError when the database cannot be reached."""
+    """One connection outside a pool, to be closed by the caller; the same errors as `open_database`."""
     try:
         return await AsyncConnection.connect(url, autocommit=autocommit, **_options())
     except psycopg.OperationalError as failure:
-        raise SetupError(
+        kind = SetupError if any(sign in str(failure).lower() for sign in LASTING) else DatabaseUnavailable
+        raise kind(
             f"the platform database ({_address(url)}) cannot be reached: {_reason(failure)}. Check DATABASE_URL."
         ) from None
     except psycopg.ProgrammingError:

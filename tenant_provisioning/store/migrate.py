@@ -64,6 +64,21 @@ async def migrate(database_url: str, *, folder: Path = MIGRATIONS) -> list[str]:
         return [migration.name for migration in migrations if await _apply(connection, migration)]
 
 
+async def outstanding(database_url: str, *, folder: Path = MIGRATIONS) -> list[str]:
+    """The migrations that `migrate` would apply; it changes nothing. SetupError when an applied file has changed."""
+    migrations = read_migrations(folder)
+    async with await connect(database_url, autocommit=True) as connection:
+        try:
+            applied = await _applied(connection) if await _has_bookkeeping(connection) else {}
+        except psycopg.Error as failure:
+            raise SetupError(
+                f"{connection.info.user} may not read which migrations are applied: {failure.diag.message_primary}. "
+                "DATABASE_URL must name the owner of the platform's tables."
+            ) from None
+    _check_unchanged(migrations, applied)
+    return [migration.name for migration in migrations if migration.name not in applied]
+
+
 async def _prepare(connection: Connection, migrations: Sequence[Migration]) -> None:
     """The bookkeeping is there, and every file that was applied is as it was then."""
     try:

@@ -10,11 +10,13 @@ from uuid import UUID
 import psycopg
 
 from tenant_provisioning.model.catalog import CATEGORIES
+from tenant_provisioning.model.data_store import DataStoreKind
 from tenant_provisioning.model.errors import LifecycleError, NoSuchTenant, ProvisioningError
 from tenant_provisioning.model.lifecycle import DeploymentStatus, check_move
-from tenant_provisioning.model.tenant import DataStoreKind, Organization
+from tenant_provisioning.model.tenant import Organization
 from tenant_provisioning.store.database import Connection, Database, acting
 
+CONNECTION_COLUMN = "data_store_connection"  # to which the vault binds the connection string
 STAYS_AS_IT_IS = {DeploymentStatus.PROVISIONING, DeploymentStatus.PENDING_QA, DeploymentStatus.ACTIVE}
 BEGINS_PROVISIONING = {DeploymentStatus.REQUESTED, DeploymentStatus.FAILED}
 
@@ -72,11 +74,13 @@ async def claim(
     """The organization with `run_id` at work on it, and no other run; repeating it changes nothing.
 
     One that is requested or failed becomes provisioning; one that is provisioning, pending_qa or active stays so. A rollback's run
-    works on one that is rolling_back, and no other run does.
+    works on one that is rolling_back, and no other run does; on one that is rolled_back it finds nothing to do and claims nothing.
     LifecycleError when another run is at work that is not among the `abandoned`, or when the status allows no such run.
     """
     async with acting(db, actor) as connection:
         current = await _locked(connection, organization_id)
+        if for_rollback and current.status is DeploymentStatus.ROLLED_BACK:
+            return current  # its last step was done, and only the word of it was lost
         holder = current.claimed_by_run
         if holder not in {None, run_id, *abandoned}:
             raise LifecycleError(f"another run is at work on {current.subdomain}: {holder}. Wait until it has ended.")
@@ -135,6 +139,15 @@ async def record_ids(
         await _only(updated.fetchone(), organization_id)
 
 
+async def record_profile(db: Database, organization_id: UUID, profile_id: str) -> None:
+    """Write the id of the profile with which the web app sees the organization's reports onto the row."""
+    async with db.connection() as connection:
+        updated = await connection.execute(
+            "update organizations set powerbi_profile_id = %s where id = %s returning id", (profile_id, organization_id)
+        )
+        await _only(updated.fetchone(), organization_id)
+
+
 async def save_connection(db: Database, organization_id: UUID, ciphertext: str) -> None:
     """Keep the data store's connection string, which the vault has encrypted; the database refuses one in the clear."""
     async with db.connection() as connection:
@@ -160,6 +173,16 @@ async def get_connection(db: Database, organization_id: UUID) -> str | None:
         row = await _only(rows.fetchone(), organization_id)
     ciphertext: str | None = row["data_store_connection"]
     return ciphertext
+
+
+async def others_among(db: Database, organization_id: UUID, texts: list[str]) -> list[str]:
+    """Which of these texts are the ids of other organizations."""
+    async with db.connection() as connection:
+        rows = await connection.execute(
+            "select id::text from organizations where id::text = any(%s) and id <> %s order by 1",
+            (texts, organization_id),
+        )
+        return [row["id"] async for row in rows]
 
 
 def organization_of(row: dict[str, Any]) -> Organization:

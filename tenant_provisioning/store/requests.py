@@ -1,6 +1,6 @@
 """Onboarding requests: the only way a tenant begins. What makes a form valid is `model.tenant`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
@@ -9,12 +9,14 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from tenant_provisioning.model.catalog import CATEGORIES
-from tenant_provisioning.model.errors import LifecycleError, NoSuchTenant, RequestInvalid
+from tenant_provisioning.model.data_store import DataStoreKind, OwnDataStore
+from tenant_provisioning.model.errors import LifecycleError, NoSuchTenant, RequestInvalid, SetupError
 from tenant_provisioning.model.lifecycle import DeploymentStatus
-from tenant_provisioning.model.tenant import DataStoreKind, OnboardingForm, Organization, SuperUser, validate_form
+from tenant_provisioning.model.tenant import OnboardingForm, Organization, SuperUser, validate_form
 from tenant_provisioning.store.catalog import read_providers
 from tenant_provisioning.store.database import Connection, Database, acting
-from tenant_provisioning.store.organizations import organization_of
+from tenant_provisioning.store.organizations import CONNECTION_COLUMN, organization_of
+from tenant_provisioning.store.vault import Vault
 
 WORK = "work"  # the channel on which the database tells that there is a new request or another attempt at one
 
@@ -37,12 +39,21 @@ class Work:
 
 
 async def submit(
-    db: Database, raw: Any, *, requested_by: str, default_domain: str, draft_id: UUID | None = None
+    db: Database,
+    raw: Any,
+    *,
+    requested_by: str,
+    default_domain: str,
+    offered: Collection[DataStoreKind] = (DataStoreKind.LAKEHOUSE,),
+    vault: Vault | None = None,
+    draft_id: UUID | None = None,
 ) -> Organization:
     """The new organization, or RequestInvalid with every mistake by field and no row written.
 
-    Organization, request and subscription come into being together; the database writes the audit log's first row. Of a draft
-    comes one organization, however often it is submitted.
+    `offered` are the kinds of data store that can be chosen. The connection string of a data store that the customer brings is
+    encrypted by the `vault` here and now, and is no part of the request's row. Organization, request and subscription
+    come into being together; the database writes the audit log's first row. Of a draft comes one
+    organization, however often it is submitted.
     """
     async with acting(db, requested_by) as connection:
         # one at a time, so that two forms at once cannot both claim a name or an email
@@ -55,6 +66,7 @@ async def submit(
             taken_subdomains=await _taken_subdomains(connection),
             taken_emails=await _taken_emails(connection),
             default_domain=default_domain,
+            offered=offered,
         )
         try:
             organization = await _insert_organization(connection, form)
@@ -71,6 +83,8 @@ async def submit(
             "insert into subscriptions (organization_id, plan, status) values (%s, 'standard', 'pending')",
             (organization.id,),
         )
+        if form.own_data_store is not None:
+            await _seal_connection(connection, organization.id, form.own_data_store, vault)
         if draft_id is not None:
             # what was typed is in the request now, and a secret is nowhere else
             await connection.execute(
@@ -80,7 +94,20 @@ async def submit(
         return organization
 
 
-async def mistakes(db: Database, raw: Any, *, default_domain: str) -> Mapping[str, Sequence[str]]:
+async def _seal_connection(
+    connection: Connection, organization_id: UUID, own: OwnDataStore, vault: Vault | None
+) -> None:
+    if vault is None:
+        raise SetupError("a connection string arrived where nothing can encrypt it: SECRETS_KEY has to be given here")
+    sealed = vault.encrypt(own.connection_string, organization_id, CONNECTION_COLUMN)
+    await connection.execute(
+        "update organizations set data_store_connection = %s where id = %s", (sealed, organization_id)
+    )
+
+
+async def mistakes(
+    db: Database, raw: Any, *, default_domain: str, offered: Collection[DataStoreKind]
+) -> Mapping[str, Sequence[str]]:
     """What is wrong with a form that is not finished yet, by field; nothing is stored."""
     async with db.connection() as connection:
         try:
@@ -90,6 +117,7 @@ async def mistakes(db: Database, raw: Any, *, default_domain: str) -> Mapping[st
                 taken_subdomains=await _taken_subdomains(connection),
                 taken_emails=await _taken_emails(connection),
                 default_domain=default_domain,
+                offered=offered,
             )
         except RequestInvalid as invalid:
             return invalid.errors
@@ -247,17 +275,26 @@ def _to_json(form: OnboardingForm) -> dict[str, Any]:
         "subdomain": form.subdomain,
         "domain": form.domain,
         **form.providers,
-        "data_store": form.data_store,
+        "data_store": _told(form),
         "super_users": [asdict(person) for person in form.super_users],
     }
 
 
+def _told(form: OnboardingForm) -> str | dict[str, str]:
+    if form.own_data_store is None:
+        return form.data_store
+    return {"kind": form.data_store, "workspace_url": form.own_data_store.workspace_url}  # and never the secret
+
+
 def _from_json(form: Mapping[str, Any]) -> OnboardingForm:
+    told = form["data_store"]
+    kind, own = (told["kind"], OwnDataStore(told["workspace_url"])) if isinstance(told, dict) else (told, None)
     return OnboardingForm(
         name=form["name"],
         subdomain=form["subdomain"],
         domain=form["domain"],
         providers={category: form[category] for category in CATEGORIES if category in form},
-        data_store=DataStoreKind(form["data_store"]),
+        data_store=DataStoreKind(kind),
         super_users=tuple(SuperUser(**person) for person in form["super_users"]),
+        own_data_store=own,
     )

@@ -27,9 +27,13 @@ FORGET = (
        where organization_id = %s and lapsed_at is null""",
     """update email_outbox set state = 'failed', last_error = 'the organization was rolled back before this mail was sent'
        where organization_id = %s and state = 'queued'""",
+    # the step that does all this is done by it: whoever is stopped right after has nothing left to say
+    """update provisioning_steps set state = 'done', reason = '', finished_at = now()
+       where organization_id = %s and step = 'rollback/organization_record'""",
     """update organizations set data_store_connection = null, host = null, fabric_workspace_id = null, data_store_id = null,
          powerbi_workspace_id = null, dataset_id = null, claimed_by_run = null, claimed_at = null
        where id = %s""",
+    "update organizations set powerbi_profile_id = null where id = %s",
 )
 
 
@@ -142,10 +146,13 @@ async def note_failed_attempt(db: Database, work: RollbackWork, reason: str, *, 
 async def forget(db: Database, organization_id: UUID, *, actor: str) -> None:
     """The organization is rolled_back: its people, reports, modules and secrets are gone, its name is free, its history stays.
 
-    Mail that has not gone out will not. LifecycleError while the ledger still knows something that is not removed.
+    Mail that has not gone out will not. Quiet when it is rolled back already. LifecycleError while the ledger still knows something
+    that is not removed.
     """
     async with acting(db, actor, "everything made for it is removed") as connection:
         current = await _locked(connection, organization_id)
+        if current.status is S.ROLLED_BACK:
+            return
         check_move(current.status, S.ROLLED_BACK)
         rows = await connection.execute(
             "select distinct kind from provisioned_artifacts where organization_id = %s and state <> 'removed'",

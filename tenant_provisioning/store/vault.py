@@ -1,8 +1,8 @@
 """Authenticated encryption of tenant secrets, bound to the organization and the column they belong to.
 
 A ciphertext reads `v1.<key id>.<base64 of nonce and ciphertext>`. Moved to another row or column, or changed in any
-place, it does not decrypt. Keys rotate without downtime: put the new key first in SECRETS_KEY and keep the old ones
-behind it, encrypt anew at leisure, then drop them. Where ciphertexts are kept is `organizations`.
+place, it does not decrypt. Keys rotate without downtime: put the new key last in SECRETS_KEY everywhere, then first,
+encrypt anew at leisure (`sealed.rotate`), then drop the old ones. Where ciphertexts are kept is `sealed`.
 """
 
 import base64
@@ -36,13 +36,17 @@ class Vault:
             self._keys[key_id] = AESGCM(key)
         if not self._keys:
             raise SetupError("SECRETS_KEY holds no key. Generate one as in k1:<base64 of 32 bytes>.")
-        self._first = next(iter(self._keys))
+        self.first = next(iter(self._keys))
+        self.key_ids = tuple(self._keys)
+
+    def __contains__(self, key_id: object) -> bool:
+        return key_id in self._keys
 
     def encrypt(self, text: str, organization_id: UUID, column: str) -> str:
         """The ciphertext of `text` for exactly this organization and column."""
         nonce = secrets.token_bytes(NONCE_BYTES)
-        sealed = self._keys[self._first].encrypt(nonce, text.encode(), _binding(organization_id, column))
-        return f"{VERSION}.{self._first}.{base64.b64encode(nonce + sealed).decode()}"
+        sealed = self._keys[self.first].encrypt(nonce, text.encode(), _binding(organization_id, column))
+        return f"{VERSION}.{self.first}.{base64.b64encode(nonce + sealed).decode()}"
 
     def decrypt(self, ciphertext: str, organization_id: UUID, column: str) -> str:
         """The text; SetupError when its key is not in the ring, ProvisioningError when it was changed or moved."""
@@ -62,6 +66,12 @@ class Vault:
                 f"{column} of organization {organization_id} does not decrypt: "
                 "it was changed, or it belongs to another row or column"
             ) from None
+
+
+def key_id_of(ciphertext: str) -> str:
+    """The key it names; empty when the text is no ciphertext."""
+    found = CIPHERTEXT.fullmatch(ciphertext)
+    return found[1] if found else ""
 
 
 def is_encrypted(text: str) -> bool:

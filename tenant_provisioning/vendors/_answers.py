@@ -86,6 +86,12 @@ def retry_after(headers: Mapping[str, str], body: Any = None, now: datetime | No
         return None if until is None else max(0.0, (until - since).total_seconds())
 
 
+def clock(response: httpx.Response) -> float | None:
+    """The vendor's time when it answered, in seconds since the epoch, None where it does not say."""
+    said = _date(response.headers.get("Date", ""))
+    return said.timestamp() if said else None
+
+
 def request_id(response: httpx.Response, body: Any) -> str | None:
     """What the vendor's support asks for."""
     told = body.get("requestId") if isinstance(body, dict) else None

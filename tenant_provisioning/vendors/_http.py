@@ -23,7 +23,7 @@ import stamina
 
 from tenant_provisioning.model.errors import VendorRejected, VendorUnavailable
 from tenant_provisioning.vendors import incidents
-from tenant_provisioning.vendors._answers import NothingDone, Transient, broken, never, refusal
+from tenant_provisioning.vendors._answers import NothingDone, Transient, broken, clock, never, refusal
 
 T = TypeVar("T")
 IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
@@ -41,6 +41,34 @@ class Pending:
     retry_after: float | None = None
 
 
+async def poll(
+    vendor: str,
+    operation: str,
+    check: Callable[[], Awaitable[T | Pending]],
+    *,
+    deadline: float,
+    after: float | None = None,
+) -> T:
+    """The first answer of `check` that is not Pending; what `VendorHttp.poll` says of it."""
+    state = ""
+    try:
+        async with asyncio.timeout(deadline) as limit:
+            if after is not None:
+                await _pause(after)
+            for pause in _growing():
+                found = await check()
+                if not isinstance(found, Pending):
+                    return found
+                state = found.state or state
+                await _pause(pause if found.retry_after is None else found.retry_after)
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        seen = f"; the vendor last said: {state}" if state else ""
+        raise VendorUnavailable(vendor, operation, f"not finished after {deadline:g} seconds{seen}") from None
+    raise AssertionError("unreachable: pauses never run out")
+
+
 class VendorHttp:
     """One vendor's API; an async context manager to open and close within one event loop.
 
@@ -48,6 +76,9 @@ class VendorHttp:
     one call may spend on repeats: a vendor asking for a longer pause gets it from whoever runs the step again. `hosts`
     are the only other hosts a redirect may lead to (a name, or a suffix with a leading dot). `transient(status, code)`
     names refusals that pass by themselves.
+
+    `skew` is by how many seconds the vendor's clock was ahead of ours at its last answer, None before or where it does
+    not tell the time. It tells whole seconds.
     """
 
     def __init__(
@@ -68,6 +99,7 @@ class VendorHttp:
         self.vendor, self._hosts, self._transient = vendor, tuple(hosts), transient
         self._timeout, self._attempts, self._patience = timeout, attempts, patience
         self._base = httpx.URL(base_url)
+        self.skew: float | None = None
         self._client = httpx.AsyncClient(
             base_url=self._base,
             auth=auth,
@@ -159,23 +191,7 @@ class VendorHttp:
         Waits as long as the vendor says and grows its pauses where it says nothing. Raises VendorUnavailable when
         `deadline` seconds have passed, whatever is going on then.
         """
-        state = ""
-        try:
-            async with asyncio.timeout(deadline) as limit:
-                if after is not None:
-                    await _pause(after)
-                for pause in _growing():
-                    found = await check()
-                    if not isinstance(found, Pending):
-                        return found
-                    state = found.state or state
-                    await _pause(pause if found.retry_after is None else found.retry_after)
-        except TimeoutError:
-            if not limit.expired():
-                raise
-            seen = f"; the vendor last said: {state}" if state else ""
-            raise VendorUnavailable(self.vendor, operation, f"not finished after {deadline:g} seconds{seen}") from None
-        raise AssertionError("unreachable: pauses never run out")
+        return await poll(self.vendor, operation, check, deadline=deadline, after=after)
 
     def _repeat(self, error: Exception, sure: bool, started: float) -> bool | float:
         """Whether to try again, or in how many seconds: never earlier than the vendor said, never past our patience."""
@@ -206,6 +222,8 @@ class VendorHttp:
             raise VendorUnavailable(
                 self.vendor, operation, f"the answer was lost on the way ({type(error).__name__})"
             ) from error
+        if (told := clock(response)) is not None:
+            self.skew = told - (time.time() - (time.monotonic() - began) / 2)
         log.debug("%s: %s: HTTP %s in %.3f s", self.vendor, operation, response.status_code, time.monotonic() - began)
         return response
 
@@ -248,6 +266,11 @@ class VendorClient:
 
     def __init__(self, http: VendorHttp) -> None:
         self._http = http
+
+    @property
+    def skew(self) -> float | None:
+        """By how many seconds the vendor's clock is ahead of ours, as far as it has said so."""
+        return self._http.skew
 
     async def __aenter__(self) -> Self:
         await self._http.__aenter__()

@@ -40,15 +40,27 @@ class Resolver:
 
         Raises VendorUnavailable when no server answers in time: silence and failure never count as an absent record.
         """
-        operation = "look up CNAME"
+        found = await self._resolve(host, "CNAME")
+        return found[0] if found else None
+
+    async def find_nameservers(self, domain: str) -> tuple[str, ...]:
+        """The servers the domain is delegated to, sorted, in lower case without the final dot; none where it is not.
+
+        Raises VendorUnavailable when no server answers in time.
+        """
+        return tuple(sorted(await self._resolve(domain, "NS")))
+
+    async def _resolve(self, host: str, kind: str) -> list[str]:
+        """The names that the records of this kind hold."""
+        operation = f"look up {kind}"
         try:
             name = dns.name.from_text(host)
         except dns.exception.DNSException as mistake:
             raise VendorRejected(VENDOR, operation, f"“{host[:80]}” is not a host name: {mistake}") from None
         try:
-            answer = await self._resolver.resolve(name, "CNAME", search=False)
+            answer = await self._resolver.resolve(name, kind, search=False)
         except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
-            return None
+            return []
         except dns.resolver.NoNameservers:
             raise VendorUnavailable(VENDOR, operation, f"every DNS server asked for {host} failed or refused") from None
         except dns.exception.Timeout:
@@ -56,4 +68,4 @@ class Resolver:
             raise VendorUnavailable(VENDOR, operation, told) from None
         except (dns.exception.DNSException, OSError) as failure:
             raise VendorUnavailable(VENDOR, operation, f"asking for {host} failed: {type(failure).__name__}") from None
-        return str(answer[0].target.to_text(omit_final_dot=True)).lower()
+        return [str(record.target.to_text(omit_final_dot=True)).lower() for record in answer]

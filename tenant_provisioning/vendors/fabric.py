@@ -1,23 +1,25 @@
 """Microsoft Fabric: the client as a whole, with capacities, workspaces and connections.
 
-Items and their definitions are in `fabric_items`, lakehouses in `fabric_lakehouses`. Workspaces cannot be looked up by
+Items and their definitions are in `fabric_items`, lakehouses in `fabric_lakehouses`, warehouses
+and SQL databases in `fabric_stores`. Workspaces cannot be looked up by
 name here; Power BI, which shares them, can (`PowerBI.find_group`). Reports, refreshes and queries are Power BI's too.
 How operations are waited for is in `fabric_operations`, how answers read in `fabric_records`.
 """
 
 import ssl
+from collections.abc import Collection
 
 import httpx
 
 from tenant_provisioning.model.errors import VendorRejected
 from tenant_provisioning.vendors._http import Pending, VendorHttp
-from tenant_provisioning.vendors.fabric_lakehouses import FabricLakehouses
 from tenant_provisioning.vendors.fabric_operations import GONE, VENDOR
-from tenant_provisioning.vendors.fabric_records import Capacity, Connection, ServicePrincipal, Workspace
+from tenant_provisioning.vendors.fabric_records import Capacity, Connection, ServicePrincipal, TenantSetting, Workspace
+from tenant_provisioning.vendors.fabric_stores import FabricStores
 from tenant_provisioning.vendors.microsoft import FABRIC_SCOPE, EntraTokens
 
 
-class Fabric(FabricLakehouses):
+class Fabric(FabricStores):
     """The Fabric REST API as one service principal; open it and close it within one event loop."""
 
     def __init__(
@@ -48,6 +50,19 @@ class Fabric(FabricLakehouses):
         """The capacity; VendorRejected where the service principal may not see it."""
         return await self._get("get capacity", f"/capacities/{capacity_id}", Capacity.read)
 
+    async def list_capacities(self) -> tuple[Capacity, ...]:
+        """The capacities of which the service principal is administrator or contributor, all pages."""
+        return await self._pages("list capacities", "/capacities", Capacity.read)
+
+    async def list_tenant_settings(self) -> tuple[TenantSetting, ...]:
+        """The settings of the admin portal; VendorRejected where the tenant does not let us read them."""
+        response = await self._http.call("list tenant settings", "GET", "/admin/tenantsettings", ok=(200,))
+        return self._http.read(
+            "list tenant settings",
+            response,
+            lambda body: tuple(TenantSetting.read(one) for one in body["tenantSettings"]),
+        )
+
     async def create_workspace(self, name: str, *, capacity_id: str, description: str = "") -> Workspace:
         """A new workspace on the capacity; a name taken in the Entra tenant is WorkspaceNameAlreadyExists."""
         asked = {"displayName": name, "description": description, "capacityId": capacity_id}
@@ -62,9 +77,10 @@ class Fabric(FabricLakehouses):
         """The workspace with this id, or None where there is none that we may see."""
         return await self._find("get workspace", f"/workspaces/{workspace_id}", Workspace.read)
 
-    async def list_workspaces(self) -> tuple[Workspace, ...]:
-        """Every workspace the service principal can see, all pages; the API has no filter by name."""
-        return await self._pages("list workspaces", "/workspaces", Workspace.read)
+    async def list_workspaces(self, *, roles: Collection[str] = ()) -> tuple[Workspace, ...]:
+        """Every workspace the service principal can see, or holds one of the roles in; the API has no filter by name."""
+        asked = {"roles": ",".join(roles)} if roles else None
+        return await self._pages("list workspaces", "/workspaces", Workspace.read, asked)
 
     async def assign_to_capacity(self, workspace_id: str, capacity_id: str) -> None:
         """The workspace is on its way to the capacity, from another or from none; arriving is `wait_for_capacity`."""

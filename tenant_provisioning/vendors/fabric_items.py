@@ -44,6 +44,11 @@ class FabricItems(FabricOperations):
         if response.status_code == 202:  # the operation has no result to ask for
             await self._accepted("update definition", response, deadline=deadline)
 
+    async def describe_item(self, workspace_id: str, item_id: str, description: str) -> None:
+        """The item carries this description (256 characters at most); a repeat changes nothing."""
+        path, asked = f"/workspaces/{workspace_id}/items/{item_id}", {"description": description}
+        await self._http.call("describe item", "PATCH", path, json=asked, ok=(200,), idempotent=True)
+
     async def delete_item(self, workspace_id: str, item_id: str) -> None:
         """The item is gone (kept by Fabric for a while, as the default is)."""
         await self._http.delete("delete item", f"/workspaces/{workspace_id}/items/{item_id}", gone=GONE)

@@ -53,6 +53,22 @@ class Capacity:
 
 
 @dataclass(frozen=True)
+class TenantSetting:
+    """A switch of the admin portal; `groups` counts the security groups it is limited to, 0 where it holds for all."""
+
+    name: str
+    title: str
+    enabled: bool
+    groups: int = 0
+
+    @classmethod
+    def read(cls, body: JsonObject) -> Self:
+        """From a TenantSetting."""
+        groups = body.get("enabledSecurityGroups") or ()
+        return cls(body["settingName"], body.get("title") or "", bool(body["enabled"]), len(groups))
+
+
+@dataclass(frozen=True)
 class Item:
     """Anything that lives in a workspace; `type` is Fabric's word for it, such as Lakehouse or SemanticModel."""
 
@@ -99,6 +115,23 @@ class Lakehouse:
         return cls(
             body["id"], body["displayName"], body.get("description") or "", body["workspaceId"], status, endpoint
         )
+
+
+@dataclass(frozen=True)
+class SqlStore:
+    """A warehouse or SQL database; `server` is empty until it can be connected to, as `database`."""
+
+    id: str
+    name: str
+    server: str
+    database: str
+
+    @classmethod
+    def read(cls, body: JsonObject) -> Self:
+        """From a Warehouse, which SQL knows by its name, or a SQLDatabase, which it knows by another; the port is left out."""
+        told = body.get("properties") or {}
+        server = str(told.get("serverFqdn") or told.get("connectionString") or "").partition(",")[0]
+        return cls(body["id"], body["displayName"], server, told.get("databaseName") or body["displayName"])
 
 
 @dataclass(frozen=True)

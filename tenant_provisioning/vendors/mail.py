@@ -101,6 +101,14 @@ class Mailer:
             if not envelope.answered:  # a farewell that fails changes nothing
                 raise Unanswered(VENDOR, OPERATION, f"{error.message}, after the text had been sent") from None
 
+    async def check(self) -> None:
+        """Quiet when the server greets us and takes our login; nothing is sent. VendorUnavailable, VendorRejected."""
+        try:
+            async with asyncio.timeout(self._timeout), self._session(_Envelope(None)) as server:
+                await server.noop()
+        except (aiosmtplib.SMTPException, OSError, ValueError) as failure:
+            raise _error(failure, "greet") from None
+
     @asynccontextmanager
     async def _session(self, envelope: "_Envelope") -> AsyncIterator[aiosmtplib.SMTP]:
         """A connection that is encrypted and logged in as far as the settings ask for it."""
@@ -173,11 +181,11 @@ def _message(sender: Address, mail: OutgoingMail) -> EmailMessage:
     return message
 
 
-def _error(failure: Exception) -> VendorError:
+def _error(failure: Exception, operation: str = OPERATION) -> VendorError:
     kind: type[VendorError] = VendorRejected
     match failure:
         case aiosmtplib.SMTPRecipientsRefused(recipients=[first, *_]):
-            return _error(first)
+            return _error(first, operation)
         case aiosmtplib.SMTPAuthenticationError(code=code) if code >= 500:
             told = f"refused the login: check SMTP_USERNAME and SMTP_PASSWORD (SMTP {code})"
         case aiosmtplib.SMTPResponseException(code=code, message=said):
@@ -193,4 +201,4 @@ def _error(failure: Exception) -> VendorError:
             told = ADDRESS.sub("<address>", said)
         case _:
             told = "the message or an address in it cannot be sent"
-    return kind(VENDOR, OPERATION, told)
+    return kind(VENDOR, operation, told)

@@ -22,14 +22,15 @@ VENDOR, OPERATION = "Microsoft Entra", "get a token"
 FABRIC_SCOPE = "https://api.fabric.microsoft.com/.default"
 POWERBI_SCOPE = "https://analysis.windows.net/powerbi/api/.default"
 ARM_SCOPE = "https://management.azure.com/.default"
+SQL_SCOPE = "https://database.windows.net/.default"
 KEY_VAULT_SCOPE = "https://vault.azure.net/.default"
 
 
 class EntraTokens:
     """The service principal's tokens, each kept until it nearly expires; safe to share by threads and event loops.
 
-    Nothing is asked of Entra before the first token is needed. Give `secret` or `certificate`, a PEM file with key and
-    certificate.
+    Nothing is asked of Entra before the first token is needed. Give `secret` or `certificate`: a PEM file with key and
+    certificate, or the text of one; `certificate_password` opens an encrypted key.
     """
 
     def __init__(
@@ -39,17 +40,19 @@ class EntraTokens:
         client_id: str,
         *,
         secret: str | None = None,
-        certificate: Path | None = None,
+        certificate: Path | str | None = None,
+        certificate_password: str | None = None,
         ca_file: Path | None = None,
         timeout: float = 30,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        if not secret and certificate is None:
+        if not secret and not certificate:
             raise SetupError(
-                "neither ENTRA_CLIENT_SECRET nor ENTRA_CLIENT_CERTIFICATE_PATH is set: one of them is needed"
+                "none of ENTRA_CLIENT_SECRET, ENTRA_CLIENT_CERTIFICATE and ENTRA_CLIENT_CERTIFICATE_PATH is set: "
+                "one of them is needed"
             )
         self._authority, self._client_id = f"{authority_url.rstrip('/')}/{tenant_id}", client_id
-        self._secret, self._certificate = secret, certificate
+        self._secret, self._certificate, self._password = secret, certificate, certificate_password
         self._ca_file, self._timeout, self._transport = ca_file, timeout, transport
         self._asking, self._keeping = threading.Lock(), threading.Lock()
         self._kept: dict[str, tuple[str, float]] = {}
@@ -58,6 +61,24 @@ class EntraTokens:
         """A bearer token. Raises VendorRejected (our credentials), VendorUnavailable, SetupError (certificate file)."""
         kept = self._fresh(scope)
         return await asyncio.to_thread(self._acquire, scope) if kept is None else kept
+
+    async def object_id(self) -> str:
+        """The object id of the service principal, as its own token tells it."""
+        import jwt
+
+        token = await self.token(POWERBI_SCOPE)
+        try:
+            # nothing is decided by it that the vendor would not check
+            return str(jwt.decode(token, options={"verify_signature": False})["oid"])
+        except (jwt.InvalidTokenError, KeyError):
+            raise VendorRejected(
+                VENDOR, OPERATION, "the token does not tell the service principal's object id"
+            ) from None
+
+    def blocking_token(self, scope: str) -> tuple[str, float]:
+        """The same for who may block: the token, and when it ends in seconds since the epoch."""
+        token = self._fresh(scope) or self._acquire(scope)
+        return token, self._kept.get(scope, ("", 0.0))[1]
 
     def discard(self, scope: str, token: str) -> None:
         """Throw the token away because a vendor calls it expired; the next `token` is a new one.
@@ -90,7 +111,13 @@ class EntraTokens:
     def _ask(self, scope: str) -> dict[str, Any]:
         try:
             answer: dict[str, Any] = self._application().acquire_token_for_client(scopes=[scope])
-        except ValueError as error:  # what MSAL makes of a discovery that answers HTTP 4xx
+        except (ValueError, TypeError) as error:
+            # MSAL's own words for a discovery that answers HTTP 4xx; anything else is about the certificate's key
+            if self._certificate and "authority" not in str(error):
+                raise SetupError(
+                    f"{self._certificate_setting()}: its private key cannot be read: "
+                    "check ENTRA_CLIENT_CERTIFICATE_PASSWORD, and that it is an RSA key in PEM"
+                ) from None
             raise VendorRejected(
                 VENDOR, OPERATION, "it does not know this directory: check ENTRA_TENANT_ID and ENTRA_AUTHORITY_URL"
             ) from error
@@ -111,21 +138,36 @@ class EntraTokens:
             client_credential=self._credential(),
             authority=self._authority,
             instance_discovery=False,
-            http_client=_Wire(trust(self._ca_file), self._timeout, self._transport),
+            http_client=Wire(trust(self._ca_file), self._timeout, self._transport),
         )
 
     def _credential(self) -> str | dict[str, str]:
-        if self._certificate is None:
+        if not self._certificate:
             return self._secret or ""
-        try:
-            pem = self._certificate.read_text()
-        except OSError as error:
-            raise SetupError(f"ENTRA_CLIENT_CERTIFICATE_PATH: {self._certificate}: {error.strerror}") from error
+        pem = certificate_text(self._certificate)
         if "PRIVATE KEY-----" not in pem or "BEGIN CERTIFICATE-----" not in pem:
             raise SetupError(
-                f"ENTRA_CLIENT_CERTIFICATE_PATH: {self._certificate} must hold the private key and the certificate"
+                f"{self._certificate_setting()} must hold the private key and the certificate, both as PEM"
             )
-        return {"private_key": pem, "public_certificate": pem}
+        # with a passphrase MSAL decodes the key itself; without one it hands the text on
+        opened = {"passphrase": self._password} if self._password else {}
+        return {"private_key": pem, "public_certificate": pem, **opened}
+
+    def _certificate_setting(self) -> str:
+        if isinstance(self._certificate, Path):
+            return f"ENTRA_CLIENT_CERTIFICATE_PATH: {self._certificate}"
+        return "ENTRA_CLIENT_CERTIFICATE"
+
+
+def certificate_text(certificate: Path | str) -> str:
+    """The PEM text of a certificate that is given as such or as a file; SetupError when the file cannot be read."""
+    if isinstance(certificate, str):
+        return certificate
+    try:
+        return certificate.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        told = error.strerror if isinstance(error, OSError) else "it is not PEM"
+        raise SetupError(f"ENTRA_CLIENT_CERTIFICATE_PATH: {certificate}: {told}") from error
 
 
 class _Bearer(httpx.Auth):
@@ -170,7 +212,7 @@ def _refused(answer: dict[str, Any]) -> VendorRejected:
     )
 
 
-class _Wire:
+class Wire:
     """The HTTP client MSAL asks for. Its CA is ours to choose: MSAL's default lets REQUESTS_CA_BUNDLE override it."""
 
     def __init__(self, verify: ssl.SSLContext, timeout: float, transport: httpx.BaseTransport | None) -> None:

@@ -10,11 +10,14 @@ import httpx
 
 from tenant_provisioning.vendors._http import VendorHttp
 from tenant_provisioning.vendors.microsoft import POWERBI_SCOPE, EntraTokens
-from tenant_provisioning.vendors.powerbi_datasets import GONE, VENDOR, PowerBIDatasets
+from tenant_provisioning.vendors.powerbi_datasets import GONE, VENDOR
+from tenant_provisioning.vendors.powerbi_profiles import PowerBIProfiles
 from tenant_provisioning.vendors.powerbi_records import Group, Report
 
+MOST_GROUPS = 5_000  # that the list of workspaces takes as $top
 
-class PowerBI(PowerBIDatasets):
+
+class PowerBI(PowerBIProfiles):
     """The Power BI REST API as one service principal; open it and close it within one event loop."""
 
     def __init__(
@@ -46,6 +49,10 @@ class PowerBI(PowerBIDatasets):
         quoted = name.replace("'", "''")
         found = await self._list("find workspace", "/groups", Group.read, {"$filter": f"name eq '{quoted}'"})
         return next((group for group in found if group.name == name), None)
+
+    async def count_groups(self) -> int:
+        """How many workspaces the service principal has a role in, Fabric's included: what its limit counts."""
+        return len(await self._list("list workspaces", "/groups", Group.read, {"$top": str(MOST_GROUPS)}))
 
     async def delete_group(self, group_id: str) -> None:
         """The workspace and all in it are gone."""

@@ -134,6 +134,12 @@ class PowerBIDatasets(VendorClient):
 
         return await self._http.poll("list datasources", check, deadline=deadline)
 
+    async def update_parameters(self, group_id: str, dataset_id: str, values: Mapping[str, str]) -> None:
+        """The dataset's parameters have these values, and its sources follow at once; at most 100, names are case-sensitive."""
+        asked = {"updateDetails": [{"name": name, "newValue": value} for name, value in values.items()]}
+        path = f"/groups/{group_id}/datasets/{dataset_id}/Default.UpdateParameters"
+        await self._http.call("update parameters", "POST", path, json=asked, ok=(200,), idempotent=True)
+
     async def refresh_dataset(self, group_id: str, dataset_id: str) -> str:
         """The id of the refresh that has just begun, or of the one under way; wait for it with `wait_for_refresh`.
 

@@ -133,6 +133,21 @@ class SupabaseAuth:
     ) -> None:
         await self._closing.aclose()
 
+    @property
+    def skew(self) -> float | None:
+        """By how many seconds the server's clock is ahead of ours, as far as it has said so."""
+        return self._http.skew
+
+    async def check_service_role(self) -> None:
+        """Quiet when our key is the service role's; VendorRejected otherwise. It looks at one user at most."""
+        await self._http.call("list users", "GET", "/auth/v1/admin/users", params={"page": 1, "per_page": 1})
+
+    async def check_anon_key(self) -> None:
+        """Quiet when the project takes our anon key; VendorRejected otherwise."""
+        # this client's own key would be sent beside it
+        headers = {"apikey": self._anon_key, "Authorization": f"Bearer {self._anon_key}"}
+        await self._http.call("ask for health", "GET", "/auth/v1/health", headers=headers)
+
     async def create_user(
         self,
         user_id: UUID,

@@ -74,6 +74,12 @@ class Vercel(VendorClient):
         )
         super().__init__(http)
 
+    async def get_project(self, project: str) -> str:
+        """The project's name; VendorRejected with status 404 where there is none, 403 for the token or the team."""
+        path = f"/v9/projects/{quote(project, safe='')}"
+        response = await self._http.call("get project", "GET", path, params=self._team)
+        return self._http.read("get project", response, lambda body: str(body["name"]))
+
     async def find_domain(self, project: str, host: str) -> ProjectDomain | None:
         """The host as this project has it, or None."""
         try:

@@ -27,12 +27,9 @@ from tenant_provisioning.model.errors import SetupError
 
 told = []
 try:
-    data_dir, definitions = Path(sys.argv[1]), sys.argv[2] or None
-    with start_stack(
-        data_dir, latency="instant", definitions=definitions, dagster=bool(definitions), on_event=told.append
-    ) as stack:
+    with start_stack(Path(sys.argv[1]), latency="instant", dagster=False, on_event=told.append) as stack:
         parts = [event.part for event in told if event.state == "ready"]
-        urls = [stack.dagster_url, stack.mail_url, stack.simulator_url]
+        urls = [stack.mail_url, stack.simulator_url]
         print(json.dumps([*urls, dict(stack.settings), parts]), flush=True)
         stack.wait()
 except KeyboardInterrupt:
@@ -40,15 +37,6 @@ except KeyboardInterrupt:
 except SetupError as error:
     print(error)
     sys.exit(2)
-"""
-DEFINITIONS = """
-import dagster as dg
-
-@dg.asset
-def greeting() -> str:
-    return "hello"
-
-defs = dg.Definitions(assets=[greeting])
 """
 
 
@@ -61,9 +49,9 @@ def data_dir() -> Iterator[Path]:
     shutil.rmtree(directory)
 
 
-def start(data_dir: Path, litter, tmp_path: Path, definitions: str = "") -> "subprocess.Popen[str]":
+def start(data_dir: Path, litter, tmp_path: Path) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-c", STACK, str(data_dir), definitions],
+        [sys.executable, "-c", STACK, str(data_dir)],
         env={**os.environ, "TENANT_PROVISIONING_TEST_LITTER": litter.id, "PYTHONPATH": str(tmp_path)},
         stdout=subprocess.PIPE,
         text=True,
@@ -87,7 +75,7 @@ def test_every_part_is_up_and_filled_and_nothing_is_left_of_it(data_dir: Path, l
     process = start(data_dir, litter, tmp_path)
     assert process.stdout
     with process.stdout:
-        _, mail_url, simulator_url, settings, parts = json.loads(process.stdout.readline())
+        mail_url, simulator_url, settings, parts = json.loads(process.stdout.readline())
     assert {"postgres", "simulator", "stack"} <= set(parts)
     with psycopg.connect(settings["DATABASE_URL"]) as connection:
         assert connection.execute("SELECT count(*) FROM report_templates").fetchone() == (400,)
@@ -111,25 +99,3 @@ def test_every_part_is_up_and_filled_and_nothing_is_left_of_it(data_dir: Path, l
     assert not (data_dir / "up.env").exists()
     assert litter.is_gone(within=1)
     assert not servers(data_dir)
-
-
-@pytest.mark.journey
-def test_a_killed_stack_leaves_neither_dagster_nor_its_database_running(
-    data_dir: Path, litter, tmp_path: Path, eventually
-) -> None:
-    (tmp_path / "trivial_definitions.py").write_text(DEFINITIONS)
-    process = start(data_dir, litter, tmp_path, "trivial_definitions")
-    assert process.stdout
-    with process.stdout:
-        dagster_url, *_ = json.loads(process.stdout.readline())
-    asked = {"query": "{ assetNodes { assetKey { path } } }"}
-    answer = httpx.post(f"{dagster_url}/graphql", json=asked, trust_env=False, timeout=30).json()
-    assert answer["data"]["assetNodes"] == [{"assetKey": {"path": ["greeting"]}}]
-    running = " ".join(" ".join(one.cmdline()) for one in litter.processes())
-    for part in ("dagster_webserver", "dagster._daemon", "code-server start", "dagster api grpc"):
-        assert part in running
-    assert servers(data_dir)
-    process.kill()
-    process.wait(10)
-    assert litter.is_gone(within=20)
-    assert eventually(lambda: not servers(data_dir))

@@ -1,41 +1,103 @@
 """One stack for all journeys: the real thing, as `tenant-provisioning up` starts it, in a directory of its own."""
 
+import asyncio
+import json
+import os
 import ssl
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
 import pytest
 from click.testing import CliRunner, Result
+from dotenv import dotenv_values
 
 from tenant_provisioning.cli import main
-from tenant_provisioning.embedded.stack import Stack, start_stack
+from tenant_provisioning.model.lifecycle import DeploymentStatus
+from tenant_provisioning.model.tenant import Organization
 from tenant_provisioning.settings import Settings
+from tenant_provisioning.store import organizations
+from tenant_provisioning.store.database import Database, open_database
+from tenant_provisioning.store.requests import submit
 
 T = TypeVar("T")
+STARTING = 120  # seconds a busy machine may need
+AT_WORK = (DeploymentStatus.REQUESTED, DeploymentStatus.PROVISIONING, DeploymentStatus.ROLLING_BACK)
+ACME = {"lms": "APTEM", "english_maths": "BKSB", "crm": "HUBSPOT"}
+BETA = {"lms": "BUD", "english_maths": "CENTURY", "crm": "SALESFORCE"}
 
 
 class Journey:
     """The running stack with what a test asks of it."""
 
-    def __init__(self, stack: Stack, settings: Settings) -> None:
-        self.stack, self.settings = stack, settings
-        self.database_url = settings.database_url.get_secret_value()
-        trusting = ssl.create_default_context(cafile=str(settings.tls_ca_file))
-        self._simulator = httpx.Client(base_url=stack.simulator_url, verify=trusting, trust_env=False, timeout=30)
-        self._dagster = httpx.Client(base_url=str(stack.dagster_url), trust_env=False, timeout=60)
+    def __init__(self, process: "subprocess.Popen[str]", data_dir: Path) -> None:
+        self.process, self.data_dir = process, data_dir
+        values = {name.lower(): value for name, value in dotenv_values(data_dir / "up.env").items()}
+        known: dict[str, Any] = {name: value for name, value in values.items() if name in Settings.model_fields}
+        self.settings = Settings(_env_file=None, **known)
+        self.database_url = self.settings.database_url.get_secret_value()
+        trusting = ssl.create_default_context(cafile=str(self.settings.tls_ca_file))
+        self.simulator_url = self.settings.supabase_url
+        self.simulator = httpx.Client(base_url=self.simulator_url, verify=trusting, trust_env=False, timeout=30)
+        ports = json.loads((data_dir / "ports.json").read_text())
+        self._dagster = httpx.Client(base_url=f"http://127.0.0.1:{ports['dagster']}", trust_env=False, timeout=60)
 
     def close(self) -> None:
         """Ends the connections to what is about to be stopped."""
-        self._simulator.close()
+        self.simulator.close()
         self._dagster.close()
+
+    def in_database(self, work: Callable[[Database], Coroutine[Any, Any, T]]) -> T:
+        """What the work in the platform's database gives."""
+
+        async def with_pool() -> T:
+            async with open_database(self.database_url) as db:
+                return await work(db)
+
+        return asyncio.run(with_pool())
+
+    def onboard(self, name: str, subdomain: str, providers: dict[str, str]) -> Organization:
+        """The organization whose form has just been submitted."""
+        person = {"email": f"jo@{subdomain}.com", "first_name": "Jo", "last_name": "Bloggs"}
+        raw = {"name": name, "subdomain": subdomain, **providers, "super_users": [person]}
+        return self.in_database(lambda db: submit(db, raw, requested_by="test", default_domain="yourplatform.com"))
+
+    def found(self, subdomain: str) -> Organization:
+        """The organization as it is now."""
+        organization = self.in_database(lambda db: organizations.find_by_subdomain(db, subdomain))
+        assert organization is not None
+        return organization
+
+    def becomes(self, subdomain: str, status: DeploymentStatus) -> Organization:
+        """The organization at rest in this status."""
+
+        def look() -> Organization | None:
+            now = self.found(subdomain)
+            return now if now.status is status and now.claimed_by_run is None else None
+
+        return eventually(look, f"{subdomain} became {status}")
+
+    def settled(self, subdomain: str) -> Organization:
+        """The organization once no run works on it any more."""
+
+        def look() -> Organization | None:
+            now = self.found(subdomain)
+            return None if now.status in AT_WORK or now.claimed_by_run else now
+
+        return eventually(look, f"{subdomain} settled")
+
+    def succeeds(self, run_id: str) -> None:
+        """Waits for the run to succeed."""
+        eventually(lambda: self.run_status(run_id) == "SUCCESS" or None, f"run {run_id} succeeds")
 
     def control(self, method: str, path: str, body: Any = None) -> Any:
         """The answer of the simulator's control API."""
-        answer = self._simulator.request(method, f"/_control/{path}", json=body)
+        answer = self.simulator.request(method, f"/_control/{path}", json=body)
         answer.raise_for_status()
         return answer.json()
 
@@ -82,38 +144,71 @@ class Journey:
         return str(told["runOrError"]["status"])
 
 
+def eventually(question: Callable[[], T | None], what: str, seconds: float = 120) -> T:
+    """Asks again until there is an answer; fails with `what` when `seconds` have passed."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if (answer := question()) is not None:
+            return answer
+        time.sleep(0.2)
+    pytest.fail(f"after {seconds:.0f} seconds still not: {what}")
+
+
+@pytest.fixture(scope="session", name="eventually")
+def eventually_fixture() -> Callable[[Callable[[], T | None], str, float], T]:
+    return eventually
+
+
 @pytest.fixture(scope="session")
 def journey() -> Iterator[Journey]:
-    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+    with tempfile.TemporaryDirectory() as folder:
         data_dir = Path(folder)
         data_dir.chmod(0o711)  # PostgreSQL may run as another user, who must get through
-        patch.delenv("CATALOG_PATH", raising=False)
-        with start_stack(data_dir, latency="instant", catalog=data_dir / "catalog") as stack:
-            values = {name.lower(): value for name, value in stack.settings.items()}
-            known = {name: value for name, value in values.items() if name in Settings.model_fields}
-            journey = Journey(stack, Settings(_env_file=None, **known))
+        environment = {name: value for name, value in os.environ.items() if name != "CATALOG_PATH"}
+        with (data_dir / "up.log").open("w") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-c", "from tenant_provisioning.cli import main; main()", "up", "--latency", "instant"],
+                env={**environment, "DATA_DIR": folder}, cwd=folder, stdout=log, stderr=log, text=True,
+            )  # fmt: skip
+        try:
+
+            def is_up() -> bool | None:
+                if process.poll() is not None:
+                    pytest.fail(f"the stack did not start: {(data_dir / 'up.log').read_text()[-2000:]}")
+                return (data_dir / "up.env").exists() or None
+
+            eventually(is_up, "the stack is up", STARTING)
+            journey = Journey(process, data_dir)
             yield journey
             journey.close()
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+@pytest.fixture(scope="session")
+def customers(journey: Journey) -> tuple[Organization, Organization]:
+    """Acme and Beta, onboarded side by side with other providers, and settled."""
+    journey.onboard("Acme Training", "acme", ACME)
+    journey.onboard("Beta Learning", "beta", BETA)
+    return journey.settled("acme"), journey.settled("beta")
 
 
 @pytest.fixture
 def type_command(journey: Journey, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Result]:
     """Runs `tenant-provisioning` with arguments, as from another terminal: all it knows is where the data lies."""
-    monkeypatch.setenv("DATA_DIR", str(journey.stack.data_dir))
+    monkeypatch.setenv("DATA_DIR", str(journey.data_dir))
     monkeypatch.chdir(tmp_path)
     return lambda *arguments, stdin="": CliRunner().invoke(main, arguments, input=stdin, catch_exceptions=False)
 
 
-@pytest.fixture(scope="session")
-def eventually() -> Callable[[Callable[[], T | None], str, float], T]:
-    """Asks again until there is an answer; fails with `what` when `seconds` have passed."""
+@pytest.fixture
+def run(type_command: Any) -> Callable[..., str]:
+    """Runs `tenant-provisioning` with arguments; its standard output, or its refusal."""
 
-    def ask(question: Callable[[], T | None], what: str, seconds: float = 120) -> T:
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            if (answer := question()) is not None:
-                return answer
-            time.sleep(0.2)
-        pytest.fail(f"after {seconds:.0f} seconds still not: {what}")
+    def command(*arguments: str, stdin: str = "", refused: bool = False) -> str:
+        done = type_command(*arguments, stdin=stdin)
+        assert done.exit_code == (1 if refused else 0), done.output
+        return str(done.stderr if refused else done.stdout)
 
-    return ask
+    return command

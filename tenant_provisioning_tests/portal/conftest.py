@@ -74,7 +74,7 @@ def portal_settings(make_settings: Callable[..., Settings], platform_url: str) -
     """Settings of a portal whose vendors are nowhere: only signing in would call one. Override to use the simulator."""
     from tenant_provisioning_tests.conftest import World
 
-    return make_settings(World("http://127.0.0.1:9", None, 9, None), platform_url)  # type: ignore[arg-type]
+    return make_settings(World("http://127.0.0.1:9", None, 9, 9, None), platform_url)  # type: ignore[arg-type]
 
 
 @pytest.fixture

@@ -6,8 +6,10 @@ from typing import Any
 import httpx
 import pytest
 
+from tenant_provisioning.settings import Settings
 from tenant_provisioning.store import organizations
 from tenant_provisioning.store.database import Database
+from tenant_provisioning.store.vault import Vault, is_encrypted
 from tenant_provisioning_tests.people import KIM, SAM
 from tenant_provisioning_tests.portal.conftest import Browse, Browser
 
@@ -212,3 +214,68 @@ async def test_what_is_kept_while_somebody_types_is_not_judged_yet(browse: Brows
     page = await wizard.see("basics")
     assert value_of(page, "name") == "Ac"
     assert 'aria-invalid="true"' not in page
+
+
+SECRET = "Server=abc.datawarehouse.fabric.microsoft.com;Database=theirs;Password=hunter2-hunter2"
+OWN = {
+    "kind": "bring_your_own",
+    "workspace_url": "https://app.fabric.microsoft.com/groups/3f2504e0-4f89-41d3-9a0c-0305e82c3301",
+    "connection_string": SECRET,
+}
+
+
+class TestACustomersOwnDataStore:
+    """The kind that asks for more, and for a secret."""
+
+    @pytest.fixture
+    def portal_settings(self, portal_settings: Settings) -> Settings:
+        """The customer's own is offered too."""
+        return portal_settings.model_copy(update={"data_store_kinds": "lakehouse,bring_your_own"})
+
+    async def test_its_secret_is_encrypted_as_it_arrives_and_never_comes_back(
+        self, browse: Browse, platform_db: Database
+    ) -> None:
+        wizard = await begun(browse)
+        await wizard.fill("data-store", OWN)
+        async with platform_db.connection() as connection:
+            (row,) = await (await connection.execute("select fields, secrets from onboarding_drafts")).fetchall()
+        pages = [await wizard.see(step) for step in ("data-store", "review")]
+
+        assert "hunter2" not in str(row)
+        assert is_encrypted(row["secrets"]["connection_string"])
+        assert all("hunter2" not in page for page in pages)
+        assert all("Kept, encrypted" in page for page in pages)
+
+    async def test_its_mistakes_stand_at_its_fields_and_repeat_no_secret(self, browse: Browse) -> None:
+        wizard = await begun(browse)
+        wrong = OWN | {"workspace_url": "https://elsewhere.example", "connection_string": "Password=hunter2"}
+        page = await wizard.fill("data-store", wrong)
+
+        assert page.status_code == 422
+        assert re.search(r'id="workspace_url"[^>]*aria-invalid', page.text)
+        assert re.search(r'id="connection_string"[^>]*aria-invalid', page.text)
+        assert "hunter2" not in page.text
+
+    async def test_the_secret_goes_from_the_draft_to_the_organization_and_nowhere_else(
+        self, browse: Browse, platform_db: Database, portal_settings: Settings
+    ) -> None:
+        wizard = await begun(browse)
+        await wizard.fill("data-store", OWN)
+        # left empty, the field keeps what it has
+        await wizard.fill("data-store", OWN | {"connection_string": ""})
+        for step in ("basics", "providers", "super-users"):
+            await wizard.fill(step)
+        page = await wizard.fill("review", go="submit")
+        assert "Acme Training is requested" in page.text
+
+        made = await organizations.find_by_subdomain(platform_db, "acme")
+        assert made is not None
+        sealed = await organizations.get_connection(platform_db, made.id)
+        assert sealed is not None
+        vault = Vault(portal_settings.secrets_key.get_secret_value())
+        assert vault.decrypt(sealed, made.id, organizations.CONNECTION_COLUMN) == SECRET
+        async with platform_db.connection() as connection:
+            form = await (await connection.execute("select form from onboarding_requests")).fetchall()
+            draft = await (await connection.execute("select fields, secrets from onboarding_drafts")).fetchall()
+        assert "hunter2" not in str(form)
+        assert draft == [{"fields": {}, "secrets": {}}]

@@ -24,6 +24,7 @@ SCOPES = {
     "powerbi": "https://analysis.windows.net/powerbi/api/.default",
     "arm": "https://management.azure.com/.default",
     "key_vault": "https://vault.azure.net/.default",
+    "sql": "https://database.windows.net/.default",
 }
 
 
@@ -35,6 +36,7 @@ class RunningSimulator:
     ca_file: Path
     url: str = ""
     dns_port: int = 0
+    tds_port: int = 0
     listening: threading.Event = field(default_factory=threading.Event)
 
     def control(self, method: str, path: str, body: Any = None) -> Any:
@@ -59,8 +61,8 @@ def running_simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runn
     running = RunningSimulator(build_world(seed=1, record_file=Path(recording) if recording else None), ca_file)
     loop, stop = asyncio.new_event_loop(), asyncio.Event()
 
-    def ready(url: str, dns_port: int) -> None:
-        running.url, running.dns_port = url, dns_port
+    def ready(url: str, dns_port: int, tds_port: int) -> None:
+        running.url, running.dns_port, running.tds_port = url, dns_port, tds_port
         running.listening.set()
 
     def run() -> None:
@@ -101,7 +103,7 @@ def http(simulator: RunningSimulator, tls: ssl.SSLContext) -> Iterator[httpx.Cli
 
 @pytest.fixture
 def tokens(simulator: RunningSimulator) -> Iterator[Callable[[str], str]]:
-    """Access tokens by audience (`fabric`, `powerbi`, `arm`, `key_vault`), fetched with MSAL as a stranger would."""
+    """Access tokens by audience (`fabric`, `powerbi`, `arm`, `key_vault`, `sql`), fetched with MSAL as a stranger would."""
     session = requests.Session()
     session.trust_env = False
     session.verify = str(simulator.ca_file)

@@ -17,6 +17,7 @@ from tenant_provisioning.steps import fabric_data_store, fabric_workspace, power
 from tenant_provisioning.steps.context import StepContext, open_context
 from tenant_provisioning.store.database import open_database
 from tenant_provisioning.store.requests import submit
+from tenant_provisioning.store.vault import Vault
 
 NUMBERS = itertools.count(1)
 TEMPLATE_WORKSPACE = "44444444-4444-4444-8444-444444444444"
@@ -79,21 +80,31 @@ def module_settings(make_settings: Callable[[Any, str], Settings], module_world:
 
 @pytest.fixture(scope="module")
 def make_acme(module_settings: Settings, onboarding_form: Callable[..., dict[str, Any]]) -> Callable[..., str]:
-    """Makes another Acme, with one super user, and does these steps for it; gives its subdomain. Not within an event loop."""
+    """Makes another Acme with these fields, and does these steps for it; gives its subdomain. Not within an event loop."""
 
-    async def make(*steps: Any) -> str:
+    vault = Vault(module_settings.secrets_key.get_secret_value())
+
+    async def make(*steps: Any, **fields: Any) -> str:
         subdomain = f"acme-{next(NUMBERS)}"
         ada = {"email": f"ada@{subdomain}.example", "first_name": "Ada", "last_name": "Admin"}
         async with open_database(module_settings.database_url.get_secret_value(), max_size=1) as db:
-            form = onboarding_form(subdomain, super_users=[ada])
-            await submit(db, form, requested_by="sam@yourplatform.com", default_domain="yourplatform.com")
+            form = onboarding_form(subdomain, super_users=[ada], **fields)
+            kinds = module_settings.offered_data_stores
+            await submit(
+                db,
+                form,
+                requested_by="sam@yourplatform.com",
+                default_domain="yourplatform.com",
+                offered=kinds,
+                vault=vault,
+            )
         if steps:
             async with open_context(module_settings, subdomain, "run-1") as ctx:
                 for step in steps:
                     await step.ensure(ctx)
         return subdomain
 
-    return lambda *steps: asyncio.run(make(*steps))
+    return lambda *steps, **fields: asyncio.run(make(*steps, **fields))
 
 
 @pytest.fixture

@@ -212,7 +212,7 @@ async def lose_dataset(db: Database, organization: Organization, two: tuple[Temp
 
 
 async def add_something(db: Database, organization: Organization, two: tuple[TemplateReport, ...]) -> None:
-    row = await artifacts.intend(db, organization.id, ArtifactKind.LAKEHOUSE)
+    row = await artifacts.intend(db, organization.id, ArtifactKind.DATA_STORE)
     await artifacts.record_present(db, row.id, "new")
 
 
@@ -239,7 +239,7 @@ async def untick(db: Database, organization: Organization, two: tuple[TemplateRe
         (change_catalog, "the report “{title}” has another template in the catalog now"),
         (replace_dataset, "the dataset was replaced"),
         (lose_dataset, "the dataset is gone"),
-        (add_something, "the lakehouse is new"),
+        (add_something, "the data store is new"),
         (fail_a_check, "the check “schema is ready” fails now"),
         (run_a_step_again, "the step “Dataset” was run again"),
         (untick, "“The subdomain opens the platform in a browser” is not ticked"),

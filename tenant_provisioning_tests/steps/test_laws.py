@@ -11,13 +11,17 @@ import pytest
 
 from tenant_provisioning.model.artifact import Artifact, ArtifactKind, ArtifactState
 from tenant_provisioning.model.catalog import ReportStrategy, TemplateReport
+from tenant_provisioning.model.data_store import DataStoreKind
 from tenant_provisioning.model.errors import OwnershipConflict, VendorUnavailable
 from tenant_provisioning.model.naming import (
     connection_name,
+    database_name,
     dataset_name,
     fabric_workspace_name,
     lakehouse_name,
+    powerbi_profile_name,
     powerbi_workspace_name,
+    warehouse_name,
 )
 from tenant_provisioning.steps import (
     dns_record,
@@ -25,22 +29,32 @@ from tenant_provisioning.steps import (
     fabric_workspace,
     hosting_domain,
     powerbi_dataset,
+    powerbi_profile,
     powerbi_workspace,
     super_users,
 )
 from tenant_provisioning.steps.context import StepContext
-from tenant_provisioning.steps.powerbi_dataset import pointed_at
+from tenant_provisioning.steps.dataset_template import pointed_at
 from tenant_provisioning.steps.removal import REMOVERS, remove_created
 from tenant_provisioning.steps.reports import ensure_reports
 from tenant_provisioning.store import artifacts
-from tenant_provisioning.vendors.fabric_records import ServicePrincipal, SqlEndpoint
+from tenant_provisioning.vendors.fabric_records import ServicePrincipal
 from tenant_provisioning.vendors.godaddy import Record
+from tenant_provisioning.vendors.sql import SqlDatabase
 
 STRANGER = "tenant-provisioning:00000000-0000-4000-8000-000000000000"
 
 
 Vendors = Callable[[], Any]
 """What the vendors hold now."""
+
+
+STORE_NAMES = {
+    DataStoreKind.LAKEHOUSE: lakehouse_name,
+    DataStoreKind.WAREHOUSE: warehouse_name,
+    DataStoreKind.FABRIC_SQL_DATABASE: database_name,
+    DataStoreKind.AZURE_SQL_DATABASE: database_name,
+}
 
 
 @dataclass(frozen=True)
@@ -90,7 +104,8 @@ class Case:
             ArtifactKind.DNS_RECORD: organization.subdomain,
             ArtifactKind.FABRIC_WORKSPACE: fabric_workspace_name(organization.name, organization.subdomain),
             ArtifactKind.POWERBI_WORKSPACE: powerbi_workspace_name(organization.name, organization.subdomain),
-            ArtifactKind.LAKEHOUSE: lakehouse_name(organization.subdomain),
+            ArtifactKind.DATA_STORE: STORE_NAMES[organization.data_store](organization.subdomain),
+            ArtifactKind.POWERBI_PROFILE: powerbi_profile_name(organization.id, organization.subdomain),
             ArtifactKind.DATASET: dataset_name(organization.name),
             ArtifactKind.SUPER_USER: self.ctx.form.super_users[0].email,
         }[self.thing.kind]
@@ -112,9 +127,11 @@ class Thing:
     strategy: ReportStrategy | None = None
     has_mark: bool = True
     can_be_anothers: bool = True
+    data_store: DataStoreKind = DataStoreKind.LAKEHOUSE
 
     def __str__(self) -> str:
-        return self.kind + (f"_by_{self.strategy}" if self.strategy else "")
+        name = self.data_store if self.kind is ArtifactKind.DATA_STORE else self.kind
+        return name + (f"_by_{self.strategy}" if self.strategy else "")
 
 
 async def attach_host(case: Case, mark: str) -> None:
@@ -135,9 +152,33 @@ async def make_workspace(case: Case, mark: str) -> None:
     await case.ctx.vendors.fabric.create_workspace(await case.name(), capacity_id=capacity, description=mark)
 
 
+async def make_profile(case: Case, mark: str) -> None:
+    await case.ctx.vendors.powerbi.create_profile(await case.name())
+
+
 async def make_lakehouse(case: Case, mark: str) -> None:
     workspace_id = await case.id_of(ArtifactKind.FABRIC_WORKSPACE)
     await case.ctx.vendors.fabric.create_lakehouse(workspace_id, await case.name(), description=mark, deadline=20)
+
+
+async def make_warehouse(case: Case, mark: str) -> None:
+    workspace_id = await case.id_of(ArtifactKind.FABRIC_WORKSPACE)
+    await case.ctx.vendors.fabric.create_warehouse(workspace_id, await case.name(), description=mark, deadline=20)
+
+
+async def make_sql_database(case: Case, mark: str) -> None:
+    workspace_id, path = await case.id_of(ArtifactKind.FABRIC_WORKSPACE), case.ctx.settings.data_store_dacpac_path
+    assert path is not None
+    await case.ctx.vendors.fabric.create_sql_database(
+        workspace_id, await case.name(), path.read_bytes(), description=mark, deadline=20
+    )
+
+
+async def make_azure_database(case: Case, mark: str) -> None:
+    azure, server = case.ctx.vendors.azure_sql, case.ctx.settings.azure_sql_server_id
+    source = await azure.find_database(server, case.ctx.settings.azure_sql_template_database)
+    assert source is not None
+    await azure.copy_database(server, await case.name(), source=source, tags={"owner": mark}, deadline=20)
 
 
 async def make_dataset(case: Case, mark: str) -> None:
@@ -156,7 +197,9 @@ async def make_connection(case: Case, mark: str) -> None:
         settings.entra_tenant_id, settings.entra_client_id, settings.connection_secret.get_secret_value()
     )
     name = await case.name()
-    await case.ctx.vendors.fabric.create_connection(name, server=source.server, database=source.id, credentials=reader)
+    await case.ctx.vendors.fabric.create_connection(
+        name, server=source.server, database=source.database, credentials=reader
+    )
 
 
 async def make_report(case: Case, mark: str) -> None:
@@ -177,10 +220,10 @@ async def make_user(case: Case, mark: str) -> None:
     )
 
 
-async def own_source(case: Case) -> SqlEndpoint:
-    row = await artifacts.find_artifact(case.ctx.db, case.ctx.organization.id, ArtifactKind.LAKEHOUSE)
+async def own_source(case: Case) -> SqlDatabase:
+    row = await artifacts.find_artifact(case.ctx.db, case.ctx.organization.id, ArtifactKind.DATA_STORE)
     assert row is not None
-    return SqlEndpoint(row.details["database"], row.details["server"])
+    return SqlDatabase(row.details["server"], row.details["database"])
 
 
 K = ArtifactKind
@@ -189,8 +232,24 @@ THINGS = (
     Thing(K.HOSTING_DOMAIN, hosting_domain, "vercel.add_domain", attach_host),
     Thing(K.DNS_RECORD, dns_record, "godaddy.put_records", point_host, before=(hosting_domain,)),
     Thing(K.FABRIC_WORKSPACE, fabric_workspace, "fabric.create_workspace", make_workspace),
-    Thing(K.LAKEHOUSE, fabric_data_store, "fabric.create_lakehouse", make_lakehouse, before=(fabric_workspace,)),
+    Thing(K.DATA_STORE, fabric_data_store, "fabric.create_lakehouse", make_lakehouse, before=(fabric_workspace,)),
+    *(
+        Thing(K.DATA_STORE, fabric_data_store, creates, make, before=(fabric_workspace,), data_store=kind)
+        for kind, creates, make in (
+            (DataStoreKind.WAREHOUSE, "fabric.create_warehouse", make_warehouse),
+            (DataStoreKind.FABRIC_SQL_DATABASE, "fabric.create_sql_database", make_sql_database),
+            (DataStoreKind.AZURE_SQL_DATABASE, "azure_sql.put_database", make_azure_database),
+        )
+    ),
     Thing(K.POWERBI_WORKSPACE, powerbi_workspace, "fabric.create_workspace", make_workspace),
+    Thing(
+        K.POWERBI_PROFILE,
+        powerbi_profile,
+        "powerbi.create_profile",
+        make_profile,
+        before=(powerbi_workspace,),
+        can_be_anothers=False,
+    ),
     Thing(K.DATASET, powerbi_dataset, "fabric.create_semantic_model", make_dataset, before=TO_DATASET),
     Thing(
         K.CONNECTION,
@@ -210,9 +269,11 @@ CONTESTED_THINGS = pytest.mark.parametrize("thing", [thing for thing in THINGS i
 
 
 @pytest.fixture
-def tenant(thing: Thing, request: pytest.FixtureRequest) -> str:
+def tenant(thing: Thing, request: pytest.FixtureRequest, make_acme: Callable[..., str]) -> str:
     """The subdomain of a tenant that has nothing yet; of the one that is ready for reports where the thing is a report."""
-    return str(request.getfixturevalue("acme" if thing.strategy is None else "reports_acme"))
+    if thing.strategy is None:
+        return make_acme(data_store=thing.data_store)
+    return str(request.getfixturevalue("reports_acme"))
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ async def finish_once_asked(world: Any, poll: str) -> None:
 @pytest.mark.parametrize(
     ("before", "step", "kind", "creates"),
     [
-        ((fabric_workspace,), fabric_data_store, ArtifactKind.LAKEHOUSE, "fabric.create_lakehouse"),
+        ((fabric_workspace,), fabric_data_store, ArtifactKind.DATA_STORE, "fabric.create_lakehouse"),
         (
             (fabric_workspace, fabric_data_store, powerbi_workspace),
             powerbi_dataset,
@@ -88,12 +88,12 @@ async def test_an_operation_that_failed_is_begun_again(ctx: StepContext, world: 
     world.control("PATCH", "knobs/fabric", {"created_at_once": 0})
     await fabric_workspace.ensure(ctx)
     await artifacts.intend(
-        ctx.db, ctx.organization.id, ArtifactKind.LAKEHOUSE, details={"operation_id": "no-such-operation"}
+        ctx.db, ctx.organization.id, ArtifactKind.DATA_STORE, details={"operation_id": "no-such-operation"}
     )
 
     await fabric_data_store.ensure(ctx)
 
-    row = await artifacts.find_artifact(ctx.db, ctx.organization.id, ArtifactKind.LAKEHOUSE)
+    row = await artifacts.find_artifact(ctx.db, ctx.organization.id, ArtifactKind.DATA_STORE)
     assert row is not None
     assert row.state is ArtifactState.PRESENT
     assert row.details["operation_id"] != "no-such-operation"

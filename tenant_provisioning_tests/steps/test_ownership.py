@@ -41,7 +41,9 @@ async def test_a_workspace_whose_description_somebody_edited_is_still_ours(
 async def test_a_lakehouse_that_somebody_renamed_is_found_by_its_id(ctx: StepContext, world: Any) -> None:
     await fabric_workspace.ensure(ctx)
     await fabric_data_store.ensure(ctx)
-    workspace, lakehouse = [await row_of(ctx, kind) for kind in (ArtifactKind.FABRIC_WORKSPACE, ArtifactKind.LAKEHOUSE)]
+    workspace, lakehouse = [
+        await row_of(ctx, kind) for kind in (ArtifactKind.FABRIC_WORKSPACE, ArtifactKind.DATA_STORE)
+    ]
     assert workspace is not None
     assert lakehouse is not None
     path = f"/workspaces/{workspace.vendor_id}/lakehouses/{lakehouse.vendor_id}"

@@ -16,6 +16,7 @@ from tenant_provisioning.steps import (
     fabric_workspace,
     hosting_domain,
     powerbi_dataset,
+    powerbi_profile,
     powerbi_workspace,
     super_users,
 )
@@ -26,7 +27,8 @@ from tenant_provisioning.store import artifacts
 
 OpenCtx = Callable[..., AbstractAsyncContextManager[StepContext]]
 MAKERS = (
-    hosting_domain, dns_record, fabric_workspace, fabric_data_store, powerbi_workspace, powerbi_dataset, super_users
+    hosting_domain, dns_record, fabric_workspace, fabric_data_store, powerbi_workspace, powerbi_profile, powerbi_dataset,
+    super_users,
 )  # fmt: skip
 
 

@@ -225,7 +225,7 @@ async def connections(ctx: StepContext) -> list[str]:
 
 async def delete_lakehouse(ctx: StepContext) -> None:
     """Somebody deletes the tenant's data store."""
-    rows = [await row(ctx, kind) for kind in (ArtifactKind.FABRIC_WORKSPACE, ArtifactKind.LAKEHOUSE)]
+    rows = [await row(ctx, kind) for kind in (ArtifactKind.FABRIC_WORKSPACE, ArtifactKind.DATA_STORE)]
     await ctx.vendors.fabric.delete_item(*(str(one.vendor_id) for one in rows))
 
 
@@ -237,7 +237,7 @@ async def remake_data_store(ctx: StepContext) -> None:
 
 async def point_to_the_template(ctx: StepContext) -> None:
     """Somebody points the dataset at the template's data store."""
-    own = (await row(ctx, ArtifactKind.LAKEHOUSE)).details
+    own = (await row(ctx, ArtifactKind.DATA_STORE)).details
     change = {
         "datasourceSelector": {
             "datasourceType": "Sql",

@@ -185,7 +185,7 @@ async def test_a_thing_lost_by_the_ledger_in_a_crash_is_found_and_removed(
     async with ctx.db.connection() as connection:  # as if every answer had been lost
         await connection.execute(
             """update provisioned_artifacts set state = 'intended', vendor_id = null
-               where organization_id = %s and kind in ('connection', 'dataset', 'lakehouse', 'super_user', 'report')""",
+               where organization_id = %s and kind in ('connection', 'dataset', 'data_store', 'super_user', 'report')""",
             (ctx.organization.id,),
         )
 

@@ -161,7 +161,7 @@ async def test_a_table_that_the_data_store_lacks(whole_acme: str, open_ctx: Open
 
 async def test_a_data_store_that_is_gone(make_acme: Callable[..., str], world: Any, open_ctx: OpenCtx) -> None:
     async with open_ctx(await asyncio.to_thread(make_acme, fabric_workspace, fabric_data_store)) as ctx:
-        ids = [await vendor_id(ctx, kind) for kind in (ArtifactKind.FABRIC_WORKSPACE, ArtifactKind.LAKEHOUSE)]
+        ids = [await vendor_id(ctx, kind) for kind in (ArtifactKind.FABRIC_WORKSPACE, ArtifactKind.DATA_STORE)]
         await ctx.vendors.fabric.delete_item(*ids)
         assert only("schema_is_ready", "endpoint_is_ready")(await fabric_data_store.verify(ctx))
 
@@ -173,7 +173,7 @@ async def test_a_data_store_that_is_gone(make_acme: Callable[..., str], world: A
 @asynccontextmanager
 async def pointed_at_the_template(ctx: StepContext) -> AsyncIterator[None]:
     """The dataset reads the template's data store for a while."""
-    own = await artifacts.find_artifact(ctx.db, ctx.organization.id, ArtifactKind.LAKEHOUSE)
+    own = await artifacts.find_artifact(ctx.db, ctx.organization.id, ArtifactKind.DATA_STORE)
     assert own is not None
     places = [
         {"server": own.details["server"], "database": own.details["database"]},
@@ -221,7 +221,7 @@ async def test_a_dataset_that_answers_with_another_organizations_data(
 async def fill_data_store(ctx: StepContext, organization: str) -> None:
     """Run the notebook that writes whose data this is."""
     fabric, settings = ctx.vendors.fabric, ctx.settings
-    kinds = (ArtifactKind.FABRIC_WORKSPACE, ArtifactKind.LAKEHOUSE)
+    kinds = (ArtifactKind.FABRIC_WORKSPACE, ArtifactKind.DATA_STORE)
     workspace_id, lakehouse_id = [await vendor_id(ctx, kind) for kind in kinds]
     lakehouse = await fabric.get_lakehouse(workspace_id, lakehouse_id)
     job = await fabric.run_notebook(

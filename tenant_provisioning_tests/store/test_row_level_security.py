@@ -31,6 +31,7 @@ from tenant_provisioning.store.database import open_database
 from tenant_provisioning.store.isolation import foreign_rows
 from tenant_provisioning.store.migrate import migrate
 from tenant_provisioning.store.modules import initialize_modules, link_reports
+from tenant_provisioning.store.organizations import save_connection
 from tenant_provisioning.store.outbox import queue_mail
 from tenant_provisioning.store.progress import start_step
 from tenant_provisioning.store.qa_results import record_verdict
@@ -42,7 +43,7 @@ from tenant_provisioning.store.vendor_incidents import record_incidents
 PLATFORM_WIDE = {"providers", "module_templates", "module_features", "report_templates", "roles"}
 NOBODYS = {
     "email_outbox", "applied_migrations", "portal_sessions", "portal_sign_in_attempts", "onboarding_drafts",
-    "access_requests", "vendor_incidents",
+    "access_requests", "vendor_incidents", "encryption_keys",
 }  # fmt: skip
 HIDDEN_COLUMNS = {
     ("organizations", "data_store_connection"),
@@ -150,6 +151,7 @@ async def populate(url: str, catalog: Catalog, form: Callable[..., dict[str, Any
             )
             await tick(db, organization.id, "reports_load", done_by="sam")
             await request_access(db, organization.id, Wish.SUSPEND, requested_by="sam")
+            await save_connection(db, organization.id, "v1.k1.AAAA")
             async with db.connection() as connection:
                 await connection.execute(
                     "insert into approvals (organization_id, approved_by, evidence_hash, evidence)"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from tenant_provisioning.simulator.azure_sql.errors import refusal
+from tenant_provisioning.simulator.fabric.records import TableData
 
 VCORE = re.compile(r"(GP|BC|HS)(_S)?_Gen5(?:_(\d+))?")
 VCORE_TIERS = {"GP": "GeneralPurpose", "BC": "BusinessCritical", "HS": "Hyperscale"}
@@ -52,6 +53,7 @@ class Database:
     collation: str = USUAL_COLLATION
     settings: Mapping[str, Any] = field(default_factory=dict)
     users: tuple[str, ...] = ()
+    tables: Mapping[str, TableData] = field(default_factory=dict)
     system: bool = False
 
 

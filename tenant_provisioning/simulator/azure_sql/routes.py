@@ -1,6 +1,6 @@
 """The databases' calls, thin: token, api-version, the path's parents, the body, and the state's answer as ARM shows it.
 
-Not simulated: servers and elastic pools themselves (one of each exists), restore and replication modes, and TDS.
+Not simulated: servers and elastic pools themselves (one of each exists), restore and replication modes.
 """
 
 import re

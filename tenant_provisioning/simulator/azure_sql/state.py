@@ -1,7 +1,7 @@
 """The databases of one logical server, and the long-running operations on them.
 
 A create, update or delete is answered at once and done later; until then the database takes no other operation. Talking
-SQL to a database is not simulated: there is no TDS here.
+SQL to a database is the folder `tds`.
 """
 
 import re
@@ -16,6 +16,8 @@ from tenant_provisioning.simulator.azure_sql.errors import (
     refusal,
 )
 from tenant_provisioning.simulator.azure_sql.records import USUAL_COLLATION, Database, Operation, Sku, pooled, sku_of
+from tenant_provisioning.simulator.fabric import template
+from tenant_provisioning.simulator.fabric.records import Store, TableData
 
 if TYPE_CHECKING:
     from tenant_provisioning.simulator.world import World
@@ -65,15 +67,16 @@ class AzureSqlState:
         system = Database(
             "master", self._world.new_id(), LOCATION, Sku("System0", "System", "System", 0), now, system=True
         )
-        template = Database(
+        model = Database(
             TEMPLATE_DATABASE,
             self._world.new_id(),
             LOCATION,
             sku_of("S0"),
             now,
             users=("template_reader", "template_loader"),
+            tables=template.tables(),
         )
-        for database in (system, template):
+        for database in (system, model):
             self._keep(database)
 
     def snapshot(self) -> dict[str, Any]:
@@ -86,6 +89,7 @@ class AzureSqlState:
                     "status": database.status,
                     "tags": dict(database.tags),
                     "users": list(database.users),
+                    "tables": {name: len(table.rows) for name, table in database.tables.items()},
                 }
                 for database in self.list_databases()
                 if not database.system
@@ -108,6 +112,18 @@ class AzureSqlState:
         if found is None:
             raise database_not_found(SERVER, RESOURCE_GROUP, name)
         return found
+
+    def fill(self, name: str, tables: Mapping[str, TableData], users: tuple[str, ...]) -> None:
+        """The database with this content, as somebody's SQL left it."""
+        self._keep(replace(self.get_database(name), tables=tables, users=users))
+
+    def store_at(self, server: str, database: str) -> Store | None:
+        """The database that answers SQL at this address, as a reader of data stores sees it; None where none does."""
+        found = self.find_database(database) if server.casefold() == SERVER_HOST else None
+        if found is None or found.status != "Online" or found.system:
+            return None
+        at = found.created_at
+        return Store(found.id, "", "AzureSql", server, at, at, written=found.tables, visible=found.tables)
 
     def put_database(self, name: str, wish: Wish) -> tuple[Database, Operation | None]:
         """The database as it is, and the operation that makes or changes it; None when it already is as wished."""
@@ -174,6 +190,7 @@ class AzureSqlState:
             collation=source.collation if source else wish.collation or USUAL_COLLATION,
             settings=wish.settings,
             users=source.users if source else (),
+            tables=source.tables if source else {},
         )
         return self._keep(database), self._begin("create", database, replace(database, status="Online"))
 

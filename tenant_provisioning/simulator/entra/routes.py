@@ -11,7 +11,7 @@ from tenant_provisioning.simulator.entra.credentials import missing, prove
 from tenant_provisioning.simulator.entra.errors import refused
 from tenant_provisioning.simulator.entra.state import RESOURCES
 from tenant_provisioning.simulator.http import answer, identify, operation, origin, world_of
-from tenant_provisioning.simulator.world import TENANT_ID, World
+from tenant_provisioning.simulator.world import MACHINE_CLIENT_ID, MACHINE_HEADER, TENANT_ID, World
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -27,6 +27,8 @@ def routes(_: World) -> list[Route]:
         route("/{tenant}/discovery/v2.0/keys", "GET", "keys", _keys),
         route("/{tenant}/oauth2/v2.0/token", "POST", "token", _token),
         route("/common/discovery/instance", "GET", "discover_instance", _discover_instance),
+        # what App Service gives its programs the address of, as IDENTITY_ENDPOINT
+        route("/msi/token", "GET", "managed_identity_token", _managed_identity_token),
     ]
 
 
@@ -65,6 +67,28 @@ async def _discover_instance(request: Request) -> Response:
     metadata = [{"preferred_network": here, "preferred_cache": here, "aliases": [here]}]
     address = f"{origin(request)}/{TENANT_ID}/v2.0/.well-known/openid-configuration"
     return answer({"tenant_discovery_endpoint": address, "api-version": "1.1", "metadata": metadata})
+
+
+async def _managed_identity_token(request: Request) -> Response:
+    """A token of the machine's own identity, for who shows the header that App Service gives its programs."""
+    if request.headers.get("x-identity-header") != MACHINE_HEADER:
+        return answer({"statusCode": 401, "message": "The identity header is missing or not right."}, 401)
+    resource, entra = request.query_params.get("resource", ""), world_of(request).entra
+    if request.query_params.get("api-version") != "2019-08-01" or resource.rstrip("/") not in RESOURCES:
+        return answer({"statusCode": 400, "message": "The parameters are not valid."}, 400)
+    identify(request, MACHINE_CLIENT_ID)
+    machine = entra.client(MACHINE_CLIENT_ID) or entra.register(MACHINE_CLIENT_ID)
+    token, lifetime = entra.issue(machine, resource, f"https://sts.windows.net/{TENANT_ID}/")
+    until = int(world_of(request).now()) + lifetime
+    return answer(
+        {
+            "access_token": token,
+            "expires_on": str(until),
+            "resource": resource,
+            "token_type": "Bearer",
+            "client_id": MACHINE_CLIENT_ID,
+        }
+    )
 
 
 def _tenant_of(request: Request) -> str:

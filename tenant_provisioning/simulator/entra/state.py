@@ -28,7 +28,10 @@ FABRIC_AUDIENCE = "https://api.fabric.microsoft.com"
 ARM_AUDIENCE = "https://management.azure.com"
 KEY_VAULT_AUDIENCE = "https://vault.azure.net"
 STORAGE_AUDIENCE = "https://storage.azure.com"
-RESOURCES = frozenset({POWERBI_AUDIENCE, FABRIC_AUDIENCE, ARM_AUDIENCE, KEY_VAULT_AUDIENCE, STORAGE_AUDIENCE})
+SQL_AUDIENCE = "https://database.windows.net"
+RESOURCES = frozenset(
+    {POWERBI_AUDIENCE, FABRIC_AUDIENCE, ARM_AUDIENCE, KEY_VAULT_AUDIENCE, STORAGE_AUDIENCE, SQL_AUDIENCE}
+)
 
 # audience and times are checked by the world's own clock and each vendor's own audience
 SIGNATURE_ONLY: Options = {"verify_aud": False, "verify_exp": False, "verify_nbf": False, "verify_iat": False}

@@ -82,11 +82,21 @@ def route(method: str, path: str, name: str, handler: Answering) -> Route:
         if blocked is not None:
             raise errors.throttled(math.ceil(blocked - world.now()))
         try:
+            _check_tenant_settings(fabric, name)
             return await handler(Call(request, world, fabric, Principal(identity.object_id)))
         except Refusal as refusal:
             raise errors.refused(refusal) from None
 
     return Route(f"/v1{path}", operation("fabric", name, carry_out), methods=[method])
+
+
+def _check_tenant_settings(fabric: FabricState, name: str) -> None:
+    """Refuse what the admin portal does not let service principals do."""
+    allowed = fabric.knobs.read_admin_apis if name == "list_tenant_settings" else fabric.knobs.call_apis
+    if not allowed:
+        raise Refusal("Unauthorized", "The caller is not authenticated to access this resource")
+    if name == "create_connection" and not fabric.knobs.create_workspaces:
+        raise Refusal("FeatureNotAvailable", "The feature is not available")
 
 
 def accepted(call: Call, begun: Operation) -> Response:

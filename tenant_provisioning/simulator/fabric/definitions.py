@@ -16,6 +16,7 @@ from tenant_provisioning.simulator.fabric.refusals import Refusal
 
 BROKEN = "Dataset_Import_FailedToImportDataset"
 QUOTED = re.compile(r'^"([^"]*)"')
+COMMENT = re.compile(r'("(?:[^"\n]|"")*")|//[^\n]*|/\*.*?\*/', re.DOTALL)
 DATABASE_CALL = re.compile(r'Sql\.Databases?\s*\(\s*("[^"]*"|#?"?[\w ]+"?)\s*(?:,\s*("[^"]*"|#?"?[\w ]+"?))?')
 READ_ITEM = re.compile(r'Item\s*=\s*"([^"]+)"')
 ENTITY = re.compile(r"^\s*entityName:\s*(.+?)\s*$", re.MULTILINE)
@@ -113,7 +114,7 @@ def _shape(
     values = {parameter.name: parameter.value for parameter in parameters}
     sources: dict[Place, None] = {}
     for text in (*expressions.values(), *partitions):
-        for server, database in DATABASE_CALL.findall(text):
+        for server, database in DATABASE_CALL.findall(COMMENT.sub(lambda found: found[1] or " ", text)):
             sources[
                 Place(
                     _value(server, values), _value(database, values) if database else "", _name(server), _name(database)

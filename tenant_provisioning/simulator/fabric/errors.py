@@ -20,6 +20,9 @@ STATUS = {
     "CapacityNotInActiveState": 400,
     "UnsupportedCapacitySKU": 403,  # unconfirmed
     "InsufficientPrivileges": 403,
+    "InsufficientPermissionsOverCapacity": 403,  # unconfirmed
+    "FeatureNotAvailable": 403,  # seen: microsoft/Analysis-Services#339, as the tenant settings were split
+    "Unauthorized": 401,  # seen: microsoft/terraform-provider-fabric#254
     "PrincipalAlreadyHasWorkspaceRolePermissions": 409,  # unconfirmed
     "WorkspaceRoleAssignmentNotFound": 404,
     "ItemNotFound": 404,

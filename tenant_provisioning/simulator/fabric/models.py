@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from tenant_provisioning.simulator.entra.state import object_id_of
 from tenant_provisioning.simulator.fabric.connections import Connections
 from tenant_provisioning.simulator.fabric.definitions import Place, Shape
 from tenant_provisioning.simulator.fabric.records import (
@@ -17,7 +18,7 @@ from tenant_provisioning.simulator.fabric.records import (
 from tenant_provisioning.simulator.fabric.refusals import Refusal
 from tenant_provisioning.simulator.fabric.stores import Stores
 from tenant_provisioning.simulator.fabric.workspaces import Workspaces
-from tenant_provisioning.simulator.world import World
+from tenant_provisioning.simulator.world import CLIENT_ID, World
 
 
 class Models:
@@ -171,7 +172,13 @@ class Models:
                 "SourceUnreachable",
                 f"Microsoft SQL: A network-related error occurred while connecting to {source.path}.",
             )
-        if credentials.principal_id and not self._workspaces.role_in(store.workspace_id, credentials.principal_id):
+        of_azure = not store.workspace_id  # whose server knows one administrator
+        knows = (
+            credentials.principal_id == object_id_of(CLIENT_ID)
+            if of_azure
+            else self._workspaces.role_in(store.workspace_id, credentials.principal_id or "")
+        )
+        if credentials.principal_id and not knows:
             raise Refusal(
                 "CredentialsRejected",
                 f"Microsoft SQL: Login failed for user '<token-identified principal>'. (Source at {source.path}.)",

@@ -52,6 +52,16 @@ class FabricKnobs(BaseModel):
     calls_per_minute: int | None = Field(
         default=None, ge=1, description="per caller and operation; no number is published"
     )
+    # the tenant settings of the admin portal, as far as service principals need them
+    call_apis: bool = Field(default=True, description="Service principals can call Fabric public APIs")
+    create_workspaces: bool = Field(
+        default=True, description="Service principals can create workspaces, connections, and deployment pipelines"
+    )
+    read_admin_apis: bool = Field(default=True, description="Service principals can access read-only admin APIs")
+    use_profiles: bool = Field(default=True, description="Allow service principals to create and use profiles")
+    execute_queries: bool = Field(default=True, description="Dataset Execute Queries REST API")
+    capacity_contributor: bool = Field(default=True, description="whether callers may use the capacities")
+    workspaces_per_principal: int = Field(default=1_000, ge=1, description="Microsoft allows 1,000")
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ class Stores:
         """The store that answers at this address; the database is its endpoint's id, its own id, or its name."""
         workspace_id = self._workspace_of_server.get(_host(server))
         if workspace_id is None:
-            return None
+            return self._world.azure_sql.store_at(_host(server), database)
         for item in self._items.within(workspace_id):
             store = self._table.get(self._by_endpoint.get(item.id, item.id))
             if store is None or _host(server) != store.server or not self.is_ready(store):

@@ -18,6 +18,14 @@ from tenant_provisioning.simulator.fabric.refusals import Refusal
 from tenant_provisioning.simulator.fabric.workspaces import WRITERS
 from tenant_provisioning.simulator.http import answer, origin
 
+TENANT_SETTINGS = {
+    "ServicePrincipalAccessPermissionAPIs": "call_apis",
+    "ServicePrincipalAccessGlobalAPIs": "create_workspaces",
+    "AllowServicePrincipalsUseReadAdminAPIs": "read_admin_apis",
+    "AllowServicePrincipalsCreateAndUseProfiles": "use_profiles",
+    "DatasetExecuteQueries": "execute_queries",
+}
+
 
 def workspace_routes() -> list[Route]:
     """Everything about workspaces but their items."""
@@ -44,6 +52,7 @@ def workspace_routes() -> list[Route]:
         route("GET", "/capacities/{capacity}", "get_capacity", get_capacity),
         route("GET", "/operations/{operation}", "get_operation", get_operation),
         route("GET", "/operations/{operation}/result", "get_operation_result", get_operation_result),
+        route("GET", "/admin/tenantsettings", "list_tenant_settings", list_tenant_settings),
         route("POST", "/admin/workspaces/{workspace}/restore", "restore_workspace", restore_workspace),
         route("DELETE", "/admin/workspaces/{workspace}", "purge_workspace", purge_workspace),
     ]
@@ -190,13 +199,14 @@ async def delete_folder(call: Call) -> Response:
 
 async def list_capacities(call: Call) -> Response:
     """GET /capacities."""
-    return paged(call, call.fabric.workspaces.capacities.values(), views.capacity)
+    mine = call.fabric.workspaces.capacities.values() if call.fabric.knobs.capacity_contributor else []
+    return paged(call, mine, views.capacity)
 
 
 async def get_capacity(call: Call) -> Response:
     """GET /capacities/{id}."""
     capacity = call.fabric.workspaces.capacities.get(call.path("capacity"))
-    if capacity is None:
+    if capacity is None or not call.fabric.knobs.capacity_contributor:
         raise Refusal("CapacityNotFound", "The requested capacity was not found.")
     return answer(views.capacity(capacity))
 
@@ -224,6 +234,22 @@ async def get_operation_result(call: Call) -> Response:
     if found.work == "get_definition":
         return answer(views.definition(fabric.items.definition(item.id)))
     return answer(views.item_with_properties(fabric, item))
+
+
+async def list_tenant_settings(call: Call) -> Response:
+    """GET /admin/tenantsettings: those of the real hundred and more that are about service principals."""
+    knobs, described = call.fabric.knobs, type(call.fabric.knobs).model_fields
+    shown = [
+        {
+            "settingName": name,
+            "title": described[knob].description,
+            "enabled": getattr(knobs, knob),
+            "canSpecifySecurityGroups": True,
+            "tenantSettingGroup": "DeveloperSettings",
+        }
+        for name, knob in TENANT_SETTINGS.items()
+    ]
+    return answer({"tenantSettings": shown})
 
 
 async def restore_workspace(call: Call) -> Response:

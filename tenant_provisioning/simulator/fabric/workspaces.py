@@ -9,7 +9,6 @@ from tenant_provisioning.simulator.world import World
 
 RESERVED_NAMES = frozenset({"my workspace", "admin monitoring"})
 LONGEST_NAME = 256
-WORKSPACES_PER_PRINCIPAL = 1_000
 GRANTS_PER_WORKSPACE = 1_000
 WRITERS = (Role.ADMIN, Role.MEMBER, Role.CONTRIBUTOR)
 
@@ -92,13 +91,21 @@ class Workspaces:
     ) -> Workspace:
         """A workspace whose owner is its admin at once."""
         self._check_name(name)
-        if len(self._by_principal[owner.principal_id]) >= WORKSPACES_PER_PRINCIPAL:
-            raise Refusal("PrincipalWorkspaceLimitExceeded", "The principal has reached its limit of 1,000 workspaces.")
+        knobs = self._world.fabric.knobs if id is None else None  # the template workspace is there before any setting
+        if knobs is not None and not knobs.create_workspaces:
+            raise Refusal("FeatureNotAvailable", "The feature is not available")
+        if knobs is not None and len(self._by_principal[owner.principal_id]) >= knobs.workspaces_per_principal:
+            raise Refusal(
+                "PrincipalWorkspaceLimitExceeded",
+                f"The principal has reached its limit of {knobs.workspaces_per_principal:,} workspaces.",
+            )
         now = self._world.now()
         workspace = Workspace(
             id or self._world.new_id(), name, description, now, (replace(owner, role=Role.ADMIN, effective_at=now),)
         )
         if capacity_id is not None:
+            if knobs is not None:
+                self._check_capacity_is_ours()
             workspace = self._on_capacity(workspace, capacity_id)
         return self._keep(workspace)
 
@@ -120,6 +127,7 @@ class Workspaces:
             return self._keep(
                 replace(workspace, capacity_id=None, capacity_settled_at=self._world.now(), capacity_failed=False)
             )
+        self._check_capacity_is_ours()
         return self._keep(self._on_capacity(workspace, capacity_id))
 
     def delete(self, workspace: Workspace) -> float:
@@ -172,6 +180,14 @@ class Workspaces:
             raise Refusal("CannotDeleteLastAdmin", "A workspace must keep at least one admin.")
         self._by_principal[principal_id].pop(workspace.id, None)
         self._keep(replace(workspace, grants=tuple(g for g in workspace.grants if g is not grant)))
+
+    def forget_principal(self, principal_id: str) -> None:
+        """The principal is gone from the directory, and from every workspace."""
+        for workspace_id in list(self._by_principal.pop(principal_id, ())):
+            workspace = self._table.get(workspace_id)
+            if workspace:
+                left = tuple(grant for grant in workspace.grants if grant.principal_id != principal_id)
+                self._table.put(workspace_id, replace(workspace, grants=left))
 
     def grant(self, workspace: Workspace, principal_id: str) -> Grant:
         """The principal's grant in the workspace; refused when there is none."""
@@ -226,6 +242,12 @@ class Workspaces:
             capacity_settled_at=settled,
             capacity_failed=doomed is not None,
         )
+
+    def _check_capacity_is_ours(self) -> None:
+        if not self._world.fabric.knobs.capacity_contributor:
+            raise Refusal(
+                "InsufficientPermissionsOverCapacity", "The caller does not have permissions over the target capacity."
+            )
 
     def _check_name(self, name: str) -> None:
         if not name.strip() or len(name) > LONGEST_NAME:

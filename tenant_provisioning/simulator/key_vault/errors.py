@@ -73,6 +73,18 @@ def disabled() -> VendorAnswer:
     return refusal(403, "Forbidden", "Operation get is not allowed on a disabled secret.", "SecretDisabled")
 
 
+def not_permitted(client_id: str, action: str) -> VendorAnswer:
+    """403: the caller is known and has no role for this."""
+    return refusal(
+        403,
+        "Forbidden",
+        "Caller is not authorized to perform action on resource. If role assignments, deny assignments or role definitions "
+        f"were changed recently, please observe propagation time. Caller: appid={client_id} Action: "
+        f"'Microsoft.KeyVault/vaults/secrets/{action}' Assignment: (not found)",
+        "ForbiddenByRbac",
+    )
+
+
 def error(status: int, code: str | None, message: str | None, retry_after: int | None) -> VendorAnswer:
     """Any error, as a fault asks for it."""
     said = refusal(

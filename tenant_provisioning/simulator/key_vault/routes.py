@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from tenant_provisioning.simulator.entra.state import KEY_VAULT_AUDIENCE, TokenProblem
 from tenant_provisioning.simulator.http import Body, Handler, answer, bearer, identify, operation, origin, read_body
-from tenant_provisioning.simulator.key_vault.errors import bad_parameter, challenge
+from tenant_provisioning.simulator.key_vault.errors import bad_parameter, challenge, not_permitted
 from tenant_provisioning.simulator.key_vault.state import DAY, RECOVERABLE_DAYS, Change, KeyVaultState, Secret, Version
 from tenant_provisioning.simulator.world import TENANT_ID, World
 
@@ -191,7 +191,7 @@ def _guarded(call: Call) -> Handler:
     """The call for those with a token for this resource; the challenge comes before everything else."""
 
     async def guarded(request: Request) -> Response:
-        _check_token(request)
+        _check_permitted(request, _check_token(request))
         version = request.query_params.get("api-version")
         if version is None:
             raise bad_parameter("api-version must be specified")
@@ -202,10 +202,18 @@ def _guarded(call: Call) -> Handler:
     return guarded
 
 
-def _check_token(request: Request) -> None:
+def _check_permitted(request: Request, client_id: str) -> None:
+    knobs, reads = _state(request).knobs, request.method == "GET"
+    if not (knobs.readable if reads else knobs.writable):
+        raise not_permitted(client_id, "getSecret/action" if reads else "setSecret/action")
+
+
+def _check_token(request: Request) -> str:
+    """The client id of the caller."""
     world: World = request.scope["world"]
     try:
         caller = world.entra.check(bearer(request), KEY_VAULT_AUDIENCE)
     except TokenProblem as problem:
         raise challenge(f"{origin(request)}/{TENANT_ID}", problem.reason) from None
     identify(request, caller.client_id)
+    return caller.client_id

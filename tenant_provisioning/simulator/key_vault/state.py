@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from pydantic import BaseModel, ConfigDict, Field
+
 from tenant_provisioning.simulator.key_vault.errors import (
     bad_parameter,
     deleted_but_recoverable,
@@ -63,11 +65,21 @@ class Change:
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
+class KeyVaultKnobs(BaseModel):
+    """What a test may change about the vault."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    readable: bool = Field(default=True, description="whether callers have a role that lets them read secrets")
+    writable: bool = Field(default=True, description="whether callers have a role that lets them write secrets")
+
+
 class KeyVaultState:
     """The vault."""
 
     def __init__(self, world: "World") -> None:
         self._world = world
+        self.knobs = KeyVaultKnobs()
         self._secrets = world.table("key_vault.secrets", Secret)  # names are found without regard to case
 
     def seed(self) -> None:

@@ -133,6 +133,7 @@ def route(method: str, path: str, name: str, handler: Answering) -> Route:
             return _sent_home(request)
         world.fabric.agenda.settle()
         try:
+            _check_tenant_settings(request, world, name)
             caller = _caller(request, world, identity.object_id)
             blocked = world.powerbi.blocked_until(caller.id, name)
             if blocked is not None:
@@ -147,6 +148,18 @@ def route(method: str, path: str, name: str, handler: Answering) -> Route:
 def in_group_or_not(method: str, path: str, name: str, handler: Answering) -> list[Route]:
     """The route at /groups/{group} + path and the same at path alone."""
     return [route(method, f"/groups/{{group}}{path}", name, handler), route(method, path, name, handler)]
+
+
+def _check_tenant_settings(request: Request, world: "World", name: str) -> None:
+    """Refuse what the admin portal does not let service principals do."""
+    knobs = world.fabric.knobs
+    about_profiles = name.endswith(("_profile", "_profiles")) or "x-powerbi-profile-id" in request.headers
+    if (
+        not knobs.call_apis
+        or (about_profiles and not knobs.use_profiles)
+        or (name == "execute_queries" and not knobs.execute_queries)
+    ):
+        raise Refusal("Unauthorized", "")
 
 
 def _caller(request: Request, world: "World", object_id: str) -> Principal:

@@ -15,6 +15,9 @@ REFUSALS: dict[str, tuple[int, str]] = {
     "WorkspaceNameAlreadyExists": (400, "PowerBIEntityAlreadyExists"),  # unconfirmed
     "WorkspaceNameIsReserved": (400, "PowerBIApiErrorResponse"),
     "PrincipalWorkspaceLimitExceeded": (403, "PowerBIWorkspaceLimitExceeded"),  # unconfirmed
+    "FeatureNotAvailable": (403, "PowerBINotAuthorizedException"),  # unconfirmed
+    # seen: MicrosoftDocs/powerbi-docs#1109, with the tenant setting off
+    "Unauthorized": (401, "PowerBINotAuthorizedException"),
     "InsufficientPrivileges": (403, "PowerBINotAuthorizedException"),
     "CapacityNotFound": (404, "CapacityNotFound"),
     "PrincipalAlreadyHasWorkspaceRolePermissions": (400, "AddingAlreadyExistsGroupUserNotSupportedError"),
@@ -51,7 +54,7 @@ def failed(status: int, code: str, message: str | None = None, headers: dict[str
 def refused(refusal: Refusal) -> VendorAnswer:
     """The answer to a refusal of the state: 400 with its own code unless it is called otherwise here."""
     status, code = REFUSALS.get(refusal.code, (400, refusal.code))
-    return failed(status, code, refusal.message)
+    return failed(status, code, refusal.message or None)
 
 
 def query_failed(message: str) -> VendorAnswer:

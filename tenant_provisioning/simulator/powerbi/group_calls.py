@@ -189,7 +189,9 @@ async def update_profile(call: Call) -> Response:
 
 async def delete_profile(call: Call) -> Response:
     """DELETE /profiles/{id}."""
-    call.powerbi.profiles.delete(call.powerbi.profile(call.path("profile"), call.service_principal).id)
+    found = call.powerbi.profile(call.path("profile"), call.service_principal)
+    call.fabric.workspaces.forget_principal(found.id)
+    call.powerbi.profiles.delete(found.id)
     return answer()
 
 

@@ -88,4 +88,6 @@ def test_it_listens_on_loopback_only_and_tells_its_own_process(start: Any) -> No
     assert told["pid"] == process.pid
     own = psutil.Process(process.pid).net_connections("inet")
     addresses = {connection.laddr for connection in own if connection.status in {"LISTEN", psutil.CONN_NONE}}
-    assert addresses == {("127.0.0.1", int(told["url"].rpartition(":")[2])), ("127.0.0.1", told["dns_port"])}
+    assert addresses == {
+        ("127.0.0.1", port) for port in (int(told["url"].rpartition(":")[2]), told["dns_port"], told["tds_port"])
+    }

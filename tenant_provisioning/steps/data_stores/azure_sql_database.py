@@ -1,0 +1,94 @@
+"""A database on the platform's Azure SQL server, copied from the template database. A copy brings the template's users: they are
+taken out before anybody reads it."""
+
+from tenant_provisioning.model.artifact import Artifact, ArtifactKind
+from tenant_provisioning.model.errors import SetupError
+from tenant_provisioning.model.naming import database_name
+from tenant_provisioning.steps.context import StepContext
+from tenant_provisioning.steps.data_stores import Condition, Ready
+from tenant_provisioning.steps.data_stores._tables import condition, require_tables, sign_tables
+from tenant_provisioning.steps.ownership import Found, ensure_artifact
+from tenant_provisioning.vendors.azure_sql import AzureDatabase
+from tenant_provisioning.vendors.sql import SqlDatabase
+
+OWNER_TAG = "owner"
+# users and groups in the database, without the fixed ones (dbo, guest, sys, INFORMATION_SCHEMA) and roles
+TEMPLATE_USERS = (
+    "SELECT name FROM sys.database_principals WHERE type IN ('S', 'U', 'G', 'E', 'X', 'C', 'K') AND principal_id > 4"
+)
+
+
+async def ensure(ctx: StepContext) -> Ready:
+    """The database exists, has its tables, and knows none of the template's users."""
+    azure, settings = ctx.vendors.azure_sql, ctx.settings
+    server, name, deadline = _server(ctx), database_name(ctx.organization.subdomain), settings.operation_deadline
+
+    async def find_it(_row: Artifact | None) -> Found | None:
+        database = await azure.find_database(server, name)
+        return None if database is None else _found(ctx, database)
+
+    async def create(_row: Artifact) -> Found:
+        source = await azure.find_database(server, settings.azure_sql_template_database)
+        if source is None:
+            raise SetupError(
+                f"there is no database “{settings.azure_sql_template_database}” to copy: look at AZURE_SQL_TEMPLATE_DATABASE"
+            )
+        made = await azure.copy_database(
+            server, name, source=source, tags={OWNER_TAG: ctx.mark}, elastic_pool=settings.azure_sql_elastic_pool,
+            deadline=deadline,
+        )  # fmt: skip
+        return _found(ctx, made)
+
+    row = await ensure_artifact(
+        ctx, ArtifactKind.DATA_STORE, thing=f"the Azure SQL database “{name}”", find=find_it, create=create
+    )
+    await azure.wait_for_database(server, name, deadline=deadline)
+    at = _address(ctx)
+    await ctx.vendors.sql.wait_until_open(at, deadline=deadline)
+    await _strip_users(ctx, at)
+    await require_tables(ctx, at, template="AZURE_SQL_TEMPLATE_DATABASE")
+    await sign_tables(ctx, at)
+    link = f"https://portal.azure.com/#@{settings.entra_tenant_id}/resource{row.vendor_id}"
+    return Ready(row, at, {"database_id": str(row.vendor_id), "name": name}, link)
+
+
+async def _strip_users(ctx: StepContext, at: SqlDatabase) -> None:
+    users = await ctx.vendors.sql.query(at, TEMPLATE_USERS, operation="list users")
+    quoted = (str(user[0]).replace("]", "]]") for user in users)
+    drops = ";\n".join(f"DROP USER [{user}]" for user in quoted)
+    if drops:
+        await ctx.vendors.sql.run(at, drops, operation="remove the template's users")
+
+
+async def find(ctx: StepContext, row: Artifact) -> SqlDatabase | None:  # noqa: ARG001 - the shape of every kind's
+    """Where the database is connected to; None when it is gone or not online."""
+    database = await ctx.vendors.azure_sql.find_database(_server(ctx), database_name(ctx.organization.subdomain))
+    return _address(ctx) if database is not None and database.status == "Online" else None
+
+
+async def verify(ctx: StepContext, row: Artifact) -> Condition:
+    """Whether the database answers and has every table."""
+    return await condition(ctx, await find(ctx, row), gone="no database online")
+
+
+async def remove(ctx: StepContext, artifact: Artifact) -> None:
+    """The database is gone, also one whose making we never heard the end of; a stranger's of the same name stays."""
+    server, name = _server(ctx), database_name(ctx.organization.subdomain)
+    database = await ctx.vendors.azure_sql.find_database(server, name)
+    if database is not None and (artifact.vendor_id is not None or _found(ctx, database).ours):
+        await ctx.vendors.azure_sql.delete_database(server, name, deadline=ctx.settings.operation_deadline)
+
+
+def _found(ctx: StepContext, database: AzureDatabase) -> Found:
+    return Found(database.id, ours=database.tags.get(OWNER_TAG) == ctx.mark)
+
+
+def _server(ctx: StepContext) -> str:
+    if not ctx.settings.azure_sql_server_id:
+        raise SetupError("AZURE_SQL_SERVER_ID is not set: it names the server that tenants' databases are on")
+    return ctx.settings.azure_sql_server_id
+
+
+def _address(ctx: StepContext) -> SqlDatabase:
+    host = f"{_server(ctx).rpartition('/')[2]}.database.windows.net"
+    return SqlDatabase(host, database_name(ctx.organization.subdomain))
