@@ -52,7 +52,7 @@ async def carry_out(
                 reason = f"an unexpected {type(error).__name__}: the platform engineer finds it in the run's log"
                 await progress.fail_step(*who, reason)
                 raise
-            await progress.finish_step(*who)
+            await progress.finish_step(*who, url=next(iter(result.links.values()), ""))
     except (VendorUnavailable, ChecksOutstanding) as error:
         if context.retry_number < platform.settings.step_retries:
             asked = error.retry_after or 0 if isinstance(error, VendorUnavailable) else 0
