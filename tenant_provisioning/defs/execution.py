@@ -59,7 +59,7 @@ async def carry_out(
                 reason = f"an unexpected {type(error).__name__}: the platform engineer finds it in the run's log"
                 await progress.fail_step(*who, reason)
                 raise
-            await progress.finish_step(*who)
+            await progress.finish_step(*who, url=next(iter(result.links.values()), ""))
     except ProvisioningError as error:
         raise retry_or_failure(context, platform, error) from error
     return metadata(result, time.monotonic() - began)

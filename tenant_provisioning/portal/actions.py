@@ -85,9 +85,6 @@ async def approve(request: Request) -> Response:
     async def work() -> str:
         db, settings, who = pages.db(request), pages.settings(request), pages.admin(request).email
         organization = await _organization(request)
-        before = await approval.standing(db, organization, settings)
-        if before.stands and before.approval is not None and organization.status is S.PENDING_QA:
-            raise LifecycleError(f"{before.approval.approved_by} has approved {organization.name} already.")
         await approval.approve(db, organization.id, settings, by=who, note=note, seen=seen)
         return f"{organization.name} is approved. It goes live within a minute, after its checks have passed once more."
 

@@ -11,7 +11,7 @@ from tenant_provisioning.model.lifecycle import DeploymentStatus
 from tenant_provisioning.portal import live, pages
 from tenant_provisioning.portal.links import Links
 from tenant_provisioning.portal.progress import Progress, Rows, progress_of
-from tenant_provisioning.store import artifacts, coverage, history, progress, qa_results
+from tenant_provisioning.store import coverage, history, progress, qa_results
 from tenant_provisioning.store.organizations import get_organization
 
 UNDERWAY = (DeploymentStatus.REQUESTED, DeploymentStatus.PROVISIONING)
@@ -45,7 +45,6 @@ async def _read(request: Request) -> tuple[Rows, Progress]:
         organization,
         await progress.list_steps(db, organization_id),
         await qa_results.latest_verdicts(db, organization_id),
-        await artifacts.list_artifacts(db, organization_id),
         await coverage.matching_templates(db, organization.providers),
         await history.past_runs(db) if organization.status in UNDERWAY else [],
     )
@@ -56,6 +55,6 @@ def _values(request: Request, rows: Rows, found: Progress) -> dict[str, Any]:
     return {
         "organization": rows.organization,
         "progress": found,
-        "links": Links(rows.organization, rows.artifacts, pages.settings(request)),
+        "links": Links(rows.organization, rows.steps, pages.settings(request)),
         "tab": "organization",
     }

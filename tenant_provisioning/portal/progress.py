@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from tenant_provisioning.model.artifact import Artifact
 from tenant_provisioning.model.estimate import REPORTS, Estimate, PastRun, estimate
 from tenant_provisioning.model.lifecycle import DeploymentStatus
 from tenant_provisioning.model.plan import GO_LIVE, REPORT_PREFIX, ROLLBACK_STEPS, STEPS, PlannedStep
@@ -31,7 +30,6 @@ class Rows:
     organization: Organization
     steps: Sequence[StepProgress]
     verdicts: Sequence[RecordedVerdict]
-    artifacts: Sequence[Artifact]
     titles: Mapping[str, str]
     past: Sequence[PastRun]
 
@@ -109,7 +107,7 @@ def progress_of(rows: Rows, settings: Settings, now: datetime) -> Progress:
     organization = rows.organization
     goes_back = organization.status in (S.ROLLING_BACK, S.ROLLED_BACK)
     states = {step.step: step for step in rows.steps}
-    links = Links(organization, rows.artifacts, settings)
+    links = Links(organization, rows.steps, settings)
     planned: Iterable[PlannedStep] = ROLLBACK_STEPS if goes_back else STEPS
     if not goes_back and (GO_LIVE.name in states or organization.status in (S.ACTIVE, S.SUSPENDED)):
         planned = (*planned, GO_LIVE)

@@ -19,7 +19,7 @@ from tenant_provisioning.portal import live, pages
 from tenant_provisioning.portal.links import Links
 from tenant_provisioning.steps import approval, evidence
 from tenant_provisioning.steps.approval import Standing
-from tenant_provisioning.store import access_requests, artifacts, checklist, outbox, qa_results, users
+from tenant_provisioning.store import access_requests, checklist, outbox, progress, qa_results, users
 from tenant_provisioning.store.access_requests import AccessRequest, Wish
 from tenant_provisioning.store.organizations import get_organization
 from tenant_provisioning.store.outbox import Mail
@@ -131,7 +131,7 @@ async def _board(request: Request) -> Board:
         people=await users.list_users(db, organization_id),
         wishes=await access_requests.newest(db, organization_id),
         mails=await outbox.list_mail(db, organization_id),
-        links=Links(organization, await artifacts.list_artifacts(db, organization_id), settings),
+        links=Links(organization, await progress.list_steps(db, organization_id), settings),
         me=me,
     )
 

@@ -81,7 +81,8 @@ async def approve(
 ) -> Approval:
     """The approval, on record with its evidence; LifecycleError with every obstacle while there is one.
 
-    `seen` is the hash of the evidence that the person was shown; the approval is refused when that is not what there is now.
+    `seen` is the hash of the evidence that the person was shown; the approval is refused when that is not what there is now, and
+    when somebody else has approved it meanwhile.
     """
     before = await evidence.gather(db, organization_id)
     organization = await get_organization(db, organization_id)
@@ -91,8 +92,9 @@ async def approve(
         raise LifecycleError(f"{organization.name} cannot be approved yet.\n" + "\n".join(against))
     # gathered before the obstacles were looked for: what has changed in between makes the approval lapse
     return await approvals.record_approval(
-        db, organization_id, approved_by=by, note=note, evidence_hash=before.hash, evidence=before.facts
-    )
+        db, organization_id, approved_by=by, note=note, evidence_hash=before.hash, evidence=before.facts,
+        unless_approved=seen is not None,
+    )  # fmt: skip
 
 
 def check_obstacles(verdicts: Sequence[RecordedVerdict]) -> list[str]:

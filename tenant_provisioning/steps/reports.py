@@ -88,14 +88,14 @@ class _Desk:
             except ProvisioningError as error:
                 await record_failure(ctx.db, ctx.organization.id, step, error)
                 return ReportOutcome(template, error=error)
-            await progress.finish_step(ctx.db, ctx.organization.id, step)
+            links = {"open": f"{ctx.settings.powerbi_app_url}/groups/{self.workspace_id}/reports/{report.id}"}
+            await progress.finish_step(ctx.db, ctx.organization.id, step, url=links["open"])
         facts = {
             "report_id": report.id,
             "title": template.title,
             "strategy": template.strategy,
             "content_hash": template.content_hash,
         }
-        links = {"open": f"{ctx.settings.powerbi_app_url}/groups/{self.workspace_id}/reports/{report.id}"}
         return ReportOutcome(template, StepResult(facts, links))
 
     async def _ensure(self, template: TemplateReport) -> Report:

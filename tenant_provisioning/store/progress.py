@@ -27,7 +27,7 @@ class StepState(StrEnum):
 class StepProgress:
     """How far a step is. `attempt` counts its starts; `reason` says why it failed, or what it waits for while it runs.
 
-    Whether a rerun can help is known of some failures only.
+    Whether a rerun can help is known of some failures only. `url` opens what the step has made; empty where nothing opens.
     """
 
     step: str
@@ -38,6 +38,7 @@ class StepProgress:
     finished_at: datetime | None
     reason: str
     a_rerun_can_help: bool | None = None
+    url: str = ""
 
 
 async def start_step(db: Database, organization_id: UUID, step: str, *, run_id: str) -> None:
@@ -63,16 +64,16 @@ async def note_step(db: Database, organization_id: UUID, step: str, text: str) -
         )
 
 
-async def finish_step(db: Database, organization_id: UUID, step: str) -> None:
-    """The step is done; ProvisioningError when it was never started."""
-    await _end(db, organization_id, step, StepState.DONE, "", None)
+async def finish_step(db: Database, organization_id: UUID, step: str, *, url: str = "") -> None:
+    """The step is done, and what it has made opens at `url`; ProvisioningError when it was never started."""
+    await _end(db, organization_id, step, StepState.DONE, url=url)
 
 
 async def fail_step(
     db: Database, organization_id: UUID, step: str, reason: str, *, a_rerun_can_help: bool | None = None
 ) -> None:
     """The step has failed for `reason`, a sentence for a super admin; ProvisioningError when it was never started."""
-    await _end(db, organization_id, step, StepState.FAILED, reason, a_rerun_can_help)
+    await _end(db, organization_id, step, StepState.FAILED, reason=reason, a_rerun_can_help=a_rerun_can_help)
 
 
 async def fail_running_steps(db: Database, organization_id: UUID, *, reason: str) -> None:
@@ -89,7 +90,7 @@ async def list_steps(db: Database, organization_id: UUID) -> list[StepProgress]:
     """The steps that were started, in the order of their last start."""
     async with db.connection() as connection:
         rows = await connection.execute(
-            """select step, state, run_id, attempt, started_at, finished_at, reason, a_rerun_can_help
+            """select step, state, run_id, attempt, started_at, finished_at, reason, a_rerun_can_help, url
                from provisioning_steps where organization_id = %s order by started_at, step""",
             (organization_id,),
         )
@@ -102,14 +103,22 @@ async def unfinished_steps(db: Database, organization_id: UUID, planned: Sequenc
     return [step for step in planned if step not in done]
 
 
-async def _end(  # noqa: PLR0917 - the columns, in their order
-    db: Database, organization_id: UUID, step: str, state: StepState, reason: str, a_rerun_can_help: bool | None
+async def _end(
+    db: Database,
+    organization_id: UUID,
+    step: str,
+    state: StepState,
+    *,
+    reason: str = "",
+    a_rerun_can_help: bool | None = None,
+    url: str = "",
 ) -> None:
     async with db.connection() as connection:
         updated = await connection.execute(
-            """update provisioning_steps set state = %s, reason = %s, a_rerun_can_help = %s, finished_at = now()
+            """update provisioning_steps
+               set state = %s, reason = %s, a_rerun_can_help = %s, url = coalesce(nullif(%s, ''), url), finished_at = now()
                where organization_id = %s and step = %s""",
-            (state, reason, a_rerun_can_help, organization_id, step),
+            (state, reason, a_rerun_can_help, url, organization_id, step),
         )
         if updated.rowcount == 0:
             raise ProvisioningError(f"the step {step} of organization {organization_id} was never started")

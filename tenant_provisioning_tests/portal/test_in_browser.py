@@ -15,12 +15,12 @@ from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from tenant_provisioning.model.catalog import Catalog
 from tenant_provisioning.model.tenant import Organization
-from tenant_provisioning.portal import sign_in
+from tenant_provisioning.portal import live, sign_in
 from tenant_provisioning.settings import Settings
-from tenant_provisioning.store import organizations
+from tenant_provisioning.store import audit, organizations, progress
 from tenant_provisioning.store.database import Database, open_database
 from tenant_provisioning_tests.conftest import World
-from tenant_provisioning_tests.people import ADA, PASSWORD, SAM, Person
+from tenant_provisioning_tests.people import ADA, KIM, PASSWORD, SAM, Person
 from tenant_provisioning_tests.portal.scenery import paint
 from tenant_provisioning_tests.portal.serving import CHROMIUM, NO_CHROMIUM, chromium, free_port, let_in, serving
 
@@ -291,3 +291,94 @@ async def test_a_customers_super_user_is_refused_and_a_super_admin_comes_in(
     await page.get_by_role("button", name="Sign out").click()
 
     await expect(page.get_by_text("You have signed out.")).to_be_visible()
+
+
+async def test_every_page_about_organizations_keeps_wcag_aa_and_fits_a_phone(
+    open_page: Open, scene: dict[str, Organization]
+) -> None:
+    page = await open_page("/deployments", viewport={"width": 360, "height": 740}, reduced_motion="reduce")
+    of_state = {"": ("provisioning", "failed"), "/qa": ("check_failed", "live"), "/timeline": ("live",)}
+    paths = ["/deployments", "/catalog?q=pipeline", "/timeline?organization=acme"]
+    paths += [f"/organizations/{scene[state].id}{page_of}" for page_of, states in of_state.items() for state in states]
+    found: dict[str, Any] = {}
+    for path in paths:
+        await page.goto(path)
+        await page.evaluate("document.querySelectorAll('details').forEach((each) => (each.open = true))")
+        width = await page.evaluate("document.documentElement.scrollWidth")
+        found[path] = [*await violations(page), *([f"{width} wide"] if width > 360 else [])]
+        await page.emulate_media(color_scheme="dark")
+        found[path] += await violations(page, "dark")
+        await page.emulate_media(color_scheme="light")
+
+    assert {path: told for path, told in found.items() if told} == {}
+
+
+async def test_an_organizations_page_follows_what_happens_and_leaves_what_a_person_has_opened(
+    open_page: Open, scene: dict[str, Organization], platform: Database
+) -> None:
+    organization = scene["provisioning"]
+    page = await open_page(f"/organizations/{organization.id}")
+    summary = page.locator("#live-summary")
+    before = await summary.element_handle()
+    await page.get_by_text("Deployed reports").click()
+    await expect(page.locator("#live-reports .strong").first).to_have_text("17 of 42")
+    running = [step.step for step in await progress.list_steps(platform, organization.id) if step.state == "running"]
+
+    await progress.finish_step(platform, organization.id, next(step for step in running if "/" in step))
+    await expect(page.locator("#live-reports .strong").first).to_have_text("18 of 42")
+    await progress.start_step(platform, organization.id, "super_users", run_id="run-x")
+
+    await expect(summary).to_contain_text("Super users")
+    await expect(page.locator("#live-done")).to_have_attribute("open", "")
+    assert await before.evaluate("element => element.isConnected"), "the sentence that is read aloud was replaced"
+
+
+async def test_the_page_comes_back_by_itself_when_its_stream_breaks_off(
+    open_page: Open, scene: dict[str, Organization], platform: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "LIFE", 0.1)
+    monkeypatch.setattr(live, "AFRESH", 0.2)
+    monkeypatch.setattr(live, "COMES_BACK", 50)
+    organization = scene["failed"]
+    page = await open_page(f"/organizations/{organization.id}")
+    async with page.expect_response(lambda answer: answer.url.endswith("/events")):
+        pass
+
+    await progress.start_step(platform, organization.id, "super_users", run_id="run-x")
+
+    await expect(page.locator("#live-summary")).to_contain_text("Super users")
+
+
+async def test_two_admins_see_each_others_ticks_and_lose_nothing_they_are_typing(
+    open_page: Open, scene: dict[str, Organization], platform: Database
+) -> None:
+    path = f"/organizations/{scene['pending_qa'].id}/qa"
+    sam, kim = await open_page(path), await open_page(path, person=KIM)
+    note = sam.get_by_label("Note on “The subdomain opens")
+    await note.fill("opened it on my pho")
+
+    await kim.get_by_role("button", name=re.compile("^Tick.*The reports load")).click()
+
+    await expect(sam.locator("#live-qa-summary")).to_contain_text("1 of 3 items ticked")
+    await expect(note).to_have_value("opened it on my pho")
+    await note.press_sequentially("ne")
+    await note.press("Enter")
+    await expect(sam.get_by_text("“opened it on my phone”")).to_be_visible()
+    await expect(kim.get_by_text("“opened it on my phone”")).to_be_visible()
+
+
+async def test_of_two_who_approve_at_once_one_does_and_both_see_who(
+    open_page: Open, scene: dict[str, Organization], platform: Database
+) -> None:
+    path = f"/organizations/{scene['approvable'].id}/qa"
+    sam, kim = await open_page(path), await open_page(path, person=KIM)
+    for page in (sam, kim):
+        await expect(page.get_by_text("Nothing stands against going live.")).to_be_visible()
+
+    buttons = [page.get_by_role("button", name="Approve & Go Live") for page in (sam, kim)]
+    await asyncio.gather(*(button.click() for button in buttons))
+
+    for page in (sam, kim):
+        await expect(page.get_by_text("Approved, going live")).to_be_visible()
+    given = [each for each in await audit.list_audit(platform, scene["approvable"].id) if each.action == "approved"]
+    assert len(given) == 1

@@ -91,21 +91,6 @@ async def test_a_step_that_there_is_not_is_refused(browse: Browse, failed: Organ
     assert (await (await browse(SAM)).post(path_of(failed, "retry"), {"step": "drop table"})).status_code == 400
 
 
-@pytest.mark.parametrize(
-    "action", ["retry", "rollback", "checks", "checklist", "approve", "suspend", "resume", "test-login"]
-)
-async def test_who_is_no_super_admin_does_nothing_here(
-    browse: Browse, failed: Organization, platform_db: Database, action: str
-) -> None:
-    before = await audit.list_audit(platform_db, failed.id)
-    stranger = await browse()
-    answer = await stranger.post(path_of(failed, action), {"name": failed.name})
-    assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in")
-    without_token = await (await browse(SAM)).http.post(path_of(failed, action), data={"name": failed.name})
-    assert without_token.status_code == 403
-    assert await audit.list_audit(platform_db, failed.id) == before
-
-
 async def test_rolling_back_asks_for_the_organizations_name(
     browse: Browse, failed: Organization, platform_db: Database
 ) -> None:

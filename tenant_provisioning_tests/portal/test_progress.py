@@ -7,7 +7,6 @@ from uuid import UUID
 
 import pytest
 
-from tenant_provisioning.model.artifact import Artifact, ArtifactKind, ArtifactState
 from tenant_provisioning.model.estimate import REPORTS, PastRun
 from tenant_provisioning.model.lifecycle import DeploymentStatus as Status
 from tenant_provisioning.model.plan import STEP_NAMES
@@ -55,7 +54,7 @@ def told(settings: Settings) -> Any:
 
     def tell(*steps: StepProgress, **rows: Any) -> Progress:
         given: dict[str, Any] = {
-            "organization": ACME, "verdicts": [], "artifacts": [], "titles": TITLES, "past": [RUN] * 3,
+            "organization": ACME, "verdicts": [], "titles": TITLES, "past": [RUN] * 3,
         } | rows  # fmt: skip
         return progress_of(Rows(steps=steps, **given), settings, NOW)
 
@@ -71,19 +70,18 @@ def test_every_step_is_there_in_its_order_from_the_beginning(told: Any) -> None:
 
 
 def test_a_step_shows_how_long_it_took_or_has_taken_and_leads_to_its_run_and_its_thing(told: Any) -> None:
-    space = Artifact(
-        UUID(int=5), ACME.id, ArtifactKind.FABRIC_WORKSPACE, "", ArtifactState.PRESENT, "fw-1", created=True
-    )
     shown = told(
-        step("fabric_workspace", StepState.DONE), step("fabric_data_store", StepState.RUNNING, began=7, reason="waiting"),
-        artifacts=[space],
-    )  # fmt: skip
+        step("fabric_workspace", StepState.DONE, url="https://app.fabric.microsoft.com/groups/fw-1"),
+        step("powerbi_workspace", StepState.DONE, url="javascript:alert(1)"),
+        step("fabric_data_store", StepState.RUNNING, began=7, reason="waiting"),
+    )
 
     done, running = shown.steps[2], shown.steps[3]
     assert (done.state, done.seconds, done.run_url) == ("done", 4, "http://dagster.test/runs/run-1")
     assert done.thing_url == "https://app.fabric.microsoft.com/groups/fw-1"
     assert (running.state, running.seconds, running.note) == ("running", 7, "waiting")
-    assert shown.summary == "1 of 10 steps done; now: Data store."
+    assert shown.steps[4].thing_url == ""
+    assert shown.summary == "2 of 10 steps done; now: Data store."
 
 
 def test_the_reports_are_one_step_and_each_is_told_by_its_state(told: Any) -> None:

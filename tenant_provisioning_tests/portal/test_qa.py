@@ -111,7 +111,7 @@ async def test_who_approves_is_on_record_with_the_note_and_a_second_approval_is_
     assert given is not None
     assert (given.approved_by, given.note) == (KIM.email, "all is well")
     again = (await sam.submit(path_of(in_qa, "approve"), {"seen": seen})).text
-    assert f"{KIM.email} has approved {in_qa.name} already." in again
+    assert f"{KIM.email} has approved {in_qa.name} already" in again
     assert (await approvals.find_approval(platform_db, in_qa.id)) == given
 
 
