@@ -14,6 +14,7 @@ from uuid import UUID
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from tenant_provisioning.model.errors import ProvisioningError
 from tenant_provisioning.portal import pages
 from tenant_provisioning.store import portal_sessions
 from tenant_provisioning.store.announcements import announcements
@@ -82,8 +83,13 @@ async def _events(request: Request, organization_id: UUID, render: Callable[[], 
     end, last = time.monotonic() + LIFE, ""
     yield f"retry: {COMES_BACK}\n\n"
     with watchers.watching(organization_id) as changed:
-        while time.monotonic() < end and await _is_signed_in(request):
-            html = await render()
+        while time.monotonic() < end:
+            try:
+                html = await render() if await _is_signed_in(request) else ""
+            except ProvisioningError:  # the database is away: the browser comes back by itself
+                html = ""
+            if not html:
+                return
             yield _event(html) if html != last else ": still here\n\n"
             last = html
             with suppress(TimeoutError):

@@ -6,7 +6,13 @@ once; in the portal, which calls no vendor, a person writes a row and a sensor h
 
 from uuid import UUID
 
-from tenant_provisioning.model.errors import LifecycleError, ProvisioningError, VendorRejected, VendorUnavailable
+from tenant_provisioning.model.errors import (
+    DatabaseUnavailable,
+    LifecycleError,
+    ProvisioningError,
+    VendorRejected,
+    VendorUnavailable,
+)
 from tenant_provisioning.model.lifecycle import DeploymentStatus, check_move
 from tenant_provisioning.settings import Settings
 from tenant_provisioning.steps import delivery
@@ -56,6 +62,8 @@ async def answer_request(settings: Settings, request: AccessRequest) -> None:
             if ctx.organization.id != request.organization_id:
                 raise LifecycleError("the organization has been rolled back, and its name belongs to another")
             link, told = await _fulfil(ctx, request)
+        except DatabaseUnavailable:
+            raise  # nothing can be answered now; the next look does it
         except VendorUnavailable as error:
             if request.attempts + 1 < access_requests.ATTEMPTS:
                 await access_requests.put_off(ctx.db, request, f"{error}. It is tried again by itself.")

@@ -3,7 +3,13 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from tenant_provisioning.model.errors import ChecksOutstanding, ProvisioningError, VendorRejected, VendorUnavailable
+from tenant_provisioning.model.errors import (
+    ChecksOutstanding,
+    DatabaseUnavailable,
+    ProvisioningError,
+    VendorRejected,
+    VendorUnavailable,
+)
 from tenant_provisioning.model.lifecycle import ROLLBACK_ATTEMPTS
 from tenant_provisioning.model.plan import REPORT_PREFIX, ROLLBACK_STEPS, STEPS, planned_steps
 from tenant_provisioning.model.qa import Outcome
@@ -23,7 +29,7 @@ async def record_failure(db: Database, organization_id: UUID, step: str, error: 
     """The step has failed with this error, on record with whether another attempt can help."""
     if isinstance(error, VendorRejected):
         incidents.tell(error)  # what is refused and stays refused: most refusals are answers that steps expect
-    can_help = isinstance(error, (VendorUnavailable, ChecksOutstanding))
+    can_help = isinstance(error, (VendorUnavailable, ChecksOutstanding, DatabaseUnavailable))
     await progress.fail_step(db, organization_id, step, str(error), a_rerun_can_help=can_help)
 
 

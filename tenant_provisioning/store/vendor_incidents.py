@@ -9,7 +9,7 @@ from enum import StrEnum
 import psycopg
 from psycopg.types.json import Jsonb
 
-from tenant_provisioning.model.errors import VendorError, VendorUnavailable
+from tenant_provisioning.model.errors import DatabaseUnavailable, VendorError, VendorUnavailable
 from tenant_provisioning.store.database import Database
 
 KEPT_DAYS = 30
@@ -68,7 +68,7 @@ async def record_incidents(db: Database, incidents: Sequence[VendorError]) -> No
             await connection.execute(
                 "delete from vendor_incidents where hour < now() - make_interval(days => %s)", (KEPT_DAYS,)
             )
-    except psycopg.Error as failure:
+    except (psycopg.Error, DatabaseUnavailable) as failure:
         log.warning("%s vendor incidents could not be counted (%s)", len(incidents), type(failure).__name__)
 
 

@@ -167,8 +167,9 @@ async def test_the_page_follows_what_the_database_announces_and_ends_with_the_se
 
         await portal_sessions.end_session(platform_db, token)
         await progress.finish_step(platform_db, failed.id, "hosting_domain")
-        while await follow():  # the empty last part of an answer
-            pass
+        async with asyncio.timeout(20):
+            while await follow():  # the empty last part of an answer
+                pass
 
 
 async def test_a_stream_is_refused_to_who_is_not_signed_in(

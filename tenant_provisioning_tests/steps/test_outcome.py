@@ -6,6 +6,7 @@ import pytest
 
 from tenant_provisioning.model.errors import (
     ChecksOutstanding,
+    DatabaseUnavailable,
     OwnershipConflict,
     ProvisioningError,
     VendorRejected,
@@ -132,6 +133,7 @@ async def test_once_a_part_is_mended_what_else_has_failed_is_told_whatever_its_r
     [
         (VendorUnavailable("Power BI", "clone report", "too many requests", status=429), True),
         (ChecksOutstanding("not asked yet"), True),
+        (DatabaseUnavailable("away"), True),
         (VendorRejected("GoDaddy", "put DNS record", "access was refused", status=403), False),
         (OwnershipConflict("another's"), False),
     ],
