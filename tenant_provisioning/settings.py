@@ -60,7 +60,9 @@ class Settings(CatalogSettings):
     platform_name: str = "Training Platform"
     platform_domain: str = "yourplatform.com"
     database_url: SecretStr = Field(description="PostgreSQL of the platform: postgresql://…")
-    dagster_url: str = Field(default="", description="where people reach the Dagster UI; empty: the portal links no run")
+    dagster_url: str = Field(
+        default="", description="where people reach the Dagster UI; empty: the portal links no run"
+    )
     secrets_key: SecretStr = Field(
         description="key id and base64 of 32 bytes, as in k1:…; encrypts tenant secrets; older keys behind it, by commas"
     )

@@ -27,6 +27,11 @@ from tenant_provisioning.store.vault import Vault
 PERSON = ("email", "first_name", "last_name")
 CATEGORY_TITLES = {"lms": "LMS", "english_maths": "English & maths", "crm": "CRM", "hr": "HR"}
 
+LABELS = CATEGORY_TITLES | {
+    "name": "Name", "subdomain": "Subdomain", "email": "email", "first_name": "first name", "last_name": "last name",
+    "workspace_url": "Address of the workspace", "connection_string": "Connection string",
+}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Step:
@@ -150,7 +155,7 @@ async def _show(request: Request, draft: Draft, step: Step, *, complain: bool, s
         }
     if step.key == "review":
         stores = data_stores.offered(pages.settings(request).offered_data_stores)
-        values |= {"stores": stores, "ready": not found, "host": _host(request, fields)}
+        values |= {"stores": stores, "ready": not found, "host": _host(request, fields), "told": _told(found)}
     return pages.render(
         request,
         f"new_{step.key.replace('-', '_')}.html",
@@ -260,6 +265,19 @@ def _opened(vault: Vault, draft: Draft) -> dict[str, str]:
 
 def _of_step(step: Step, found: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
     return {path: sentences for path, sentences in found.items() if path.split(".")[0] in step.fields}
+
+
+def _told(found: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """For the review: the mistakes of each page as sentences that say which field they mean."""
+    told: dict[str, list[str]] = {step.key: [] for step in STEPS}
+    for path, sentences in found.items():
+        first, *rest = path.split(".")
+        step = next((each for each in STEPS if first in each.fields), STEPS[-1])
+        label = LABELS.get(rest[-1] if rest else first, "")
+        person = f"Person {int(rest[0]) + 1}, " if first == "super_users" and rest else ""
+        said = ["Choose one."] if first in CATEGORIES else sentences
+        told[step.key] += [f"{person}{label}: {sentence}" if label else sentence for sentence in said]
+    return told
 
 
 def _people(fields: Mapping[str, Any]) -> list[Mapping[str, str]]:

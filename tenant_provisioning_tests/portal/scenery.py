@@ -7,6 +7,7 @@ from uuid import UUID
 from tenant_provisioning.model.artifact import ArtifactKind
 from tenant_provisioning.model.catalog import TemplateReport, matching_reports
 from tenant_provisioning.model.lifecycle import DeploymentStatus
+from tenant_provisioning.model.naming import user_id
 from tenant_provisioning.model.plan import STEPS, report_step
 from tenant_provisioning.model.qa import MANUAL_ITEMS, Outcome, Verdict, judged
 from tenant_provisioning.model.tenant import Organization
@@ -21,6 +22,7 @@ from tenant_provisioning.store import (
     reports,
     requests,
     rollbacks,
+    users,
 )  # fmt: skip
 from tenant_provisioning.store.database import Database
 from tenant_provisioning_tests.people import KIM, SAM
@@ -118,6 +120,9 @@ class Painter:
     async def _done(self, organization: Organization, step: str) -> None:
         await progress.start_step(self._db, organization.id, step, run_id=RUN)
         await progress.finish_step(self._db, organization.id, step)
+        if step == "super_users":
+            for person in (await requests.get_form(self._db, organization.id)).super_users:
+                await users.save_user(self._db, organization.id, user_id(organization.id, person.email), person)
         if step in MADE:
             made = await artifacts.intend(self._db, organization.id, MADE[step])
             await artifacts.record_present(self._db, made.id, vendor_id=str(UUID(int=made.id.int ^ 1)))

@@ -74,6 +74,25 @@ async def test_a_super_admin_gets_to_every_page(browse: Browse, acme: Organizati
     assert answer.status_code == (404 if "{key}" in each[1].path else 200), answer.text[:500]
 
 
+async def test_every_page_marks_where_it_is_in_the_navigation(browse: Browse, acme: Organization) -> None:
+    browser = await browse(SAM)
+    places = {
+        "/organizations": "Organizations",
+        f"/organizations/{acme.id}": "Organizations",
+        f"/organizations/{acme.id}/qa": "Organizations",
+        "/organizations/new": "Organizations",
+        "/deployments": "Deployments",
+        "/catalog": "Catalog",
+        "/timeline": "Timeline",
+    }
+    marked = {}
+    for path in places:
+        found = re.findall(r'aria-current="page">([^<]+)</a>', (await browser.get(path)).text)
+        marked[path] = found[0] if found else ""
+
+    assert marked == places
+
+
 @pytest.mark.parametrize("token", ["", "made up"])
 async def test_no_action_is_done_for_a_form_without_the_sessions_token(
     browse: Browse, acme: Organization, platform_db: Database, token: str

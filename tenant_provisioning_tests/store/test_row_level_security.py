@@ -166,7 +166,7 @@ async def populate(url: str, catalog: Catalog, form: Callable[..., dict[str, Any
                     " values ('h', gen_random_uuid(), 'sam@platform.example', now() + interval '1 hour')"
                 ),
                 "insert into portal_sign_in_attempts (subject_hash) values ('h')",
-                "insert into onboarding_drafts (owner_id, organization_id) select gen_random_uuid(), id from organizations",
+                "insert into onboarding_drafts (owner_id, submitted_as) select gen_random_uuid(), id from organizations",
             ):
                 await connection.execute(statement.encode())
     return World(url, *made, columns_of_every_table(url))
