@@ -138,7 +138,9 @@ class Painter:
             if at >= most:
                 continue
             if "deployed_reports" in failing and at in (3, 11):
-                await progress.fail_step(self._db, organization.id, step, reason=failing["deployed_reports"])
+                await progress.fail_step(
+                    self._db, organization.id, step, reason=failing["deployed_reports"], a_rerun_can_help=True
+                )
                 continue
             await reports.save_deployed_report(
                 self._db, organization.id, template.key, powerbi_report_id=str(UUID(int=at + 1)),
@@ -173,7 +175,7 @@ async def paint(db: Database, settings: Settings, templates: Sequence[TemplateRe
     await painter.judge(checked, "powerbi_dataset", wrong)
     scene["check_failed"] = checked
     failing = {
-        "deployed_reports": "Power BI: clone report: the capacity is overloaded (HTTP 429, CapacityNotAvailable). A retry helps."
+        "deployed_reports": "Power BI: clone report: the capacity is overloaded (HTTP 429, CapacityNotAvailable)"
     }
     scene["failed"] = await painter.provision(
         await painter.request("riverside", "Riverside Institute"), failing=failing

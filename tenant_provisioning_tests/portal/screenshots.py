@@ -37,9 +37,10 @@ README = {"board": "board-all", "wizard": "new-2-providers", "organization": "or
 # what was painted in an instant has taken as long as it does
 TOOK_TIME = """
     update provisioning_steps
-    set started_at = started_at - case step
-      when 'deployed_reports' then interval '95 seconds' when 'powerbi_dataset' then interval '41 seconds'
-      when 'fabric_data_store' then interval '63 seconds' else (length(step) % 5 + 2.4) * interval '1 second' end
+    set started_at = started_at - case
+      when step like 'reports/%' or step = 'deployed_reports' then interval '95 seconds'
+      when step in ('powerbi_dataset', 'fabric_data_store') then interval '41 seconds'
+      else (length(step) % 5 + 2.4) * interval '1 second' end
     where state <> 'running'"""
 # pages of an organization, by route below its address
 OF_ORGANIZATION = {"": "organization", "/qa": "qa", "/timeline": "timeline"}
