@@ -7,7 +7,7 @@ FLAGS ?=
 ARGS ?=
 SPECS ?= ../shared/specs
 
-.PHONY: demo up test contract screenshots lint lock clean help
+.PHONY: demo up test contract faults screenshots lint lock clean help
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -27,6 +27,11 @@ contract: .venv/installed  ## check requests and answers against the vendors' Op
 
 screenshots: .venv/installed  ## a picture of every page of the portal, into .data/screenshots
 	@$(BIN)/python -m tenant_provisioning_tests.portal.screenshots .data/screenshots
+
+faults: .venv/installed  ## every vendor call and every commit x every fault, processes killed for real, hostile input (FLAGS="--sample 50")
+	@$(BIN)/python -W ignore -m tenant_provisioning_tests.faults $(FLAGS)
+	@$(BIN)/python -W ignore -m tenant_provisioning_tests.faults.kills
+	@$(BIN)/python -W ignore -m tenant_provisioning_tests.faults.fuzz
 
 lint: .venv/installed  ## formatting, style, types, and which floor may import which
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports

@@ -200,7 +200,8 @@ def secrets_put(name: str, expires_on: Any) -> None:
     if not value:
         raise ProvisioningError("the value is empty; nothing was stored")
     end = expires_on.replace(tzinfo=UTC) if expires_on else None
-    kept = key_vault(load_settings()).set_secret(name, value, expires_on=end)
+    # a setting may refer to the very secret that is put there now
+    kept = key_vault(load_settings(from_vault=False)).set_secret(name, value, expires_on=end)
     click.echo(f"keyvault:{kept.name}")
 
 
@@ -216,7 +217,9 @@ async def onboard(file: Any, as_json: bool) -> None:
      "lms": "APTEM", "english_maths": "BKSB", "crm": "HUBSPOT",
      "super_users": [{"email": "jo@acme.example", "first_name": "Jo", "last_name": "Bloggs"}]}
 
-    Optional: "hr", "domain", "data_store". Mistakes are named all at once, by field, and then nothing is stored.
+    Optional: "hr", "domain", "data_store" ("lakehouse", "warehouse", "fabric_sql_database", "azure_sql_database", or the
+    customer's own: {"kind": "bring_your_own", "workspace_url": "https://…", "connection_string": "Server=…;Database=…"}).
+    Mistakes are named all at once, by field, and then nothing is stored.
     """
     from tenant_provisioning.settings import load_settings
     from tenant_provisioning.store.database import open_database

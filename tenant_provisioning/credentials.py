@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tenant_provisioning.settings import Settings
 
 KEY_VAULT, ENVIRONMENT = "keyvault", "environment"
-PROVIDERS = (ENVIRONMENT, KEY_VAULT)  # in this order: what opens the vault may come from the environment
+PROVIDERS = frozenset({KEY_VAULT, ENVIRONMENT})
 AT_ONCE = 8  # secrets read at the same time
 # what opens the key vault cannot lie in it, unless the machine has an identity of its own
 OWN_CREDENTIALS = ("entra_client_secret", "entra_client_certificate", "entra_client_certificate_password")

@@ -11,6 +11,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from tenant_provisioning.model.data_store import DataStoreKind
 from tenant_provisioning.model.naming import host_name, owner_mark
 from tenant_provisioning.model.tenant import Organization
 from tenant_provisioning.settings import Settings
@@ -59,6 +60,11 @@ def _holdings(snapshot: Mapping[str, Any], organization: Organization, known: Co
     yield Holding("Fabric", "item", tuple(f"{count} {kind}" for kind, count in sorted(items.items())))
     connections = snapshot["fabric"]["connections"]
     yield Holding("Fabric", "connection", tuple(each["displayName"] for each in connections if each["id"] in known))
+    if organization.data_store is DataStoreKind.AZURE_SQL_DATABASE:
+        databases = snapshot["azure_sql"]["databases"]
+        yield Holding(
+            "Azure SQL", "database", tuple(each["name"] for each in databases if mark in each["tags"].values())
+        )
     people = [
         user
         for user in snapshot["supabase"]["users"]

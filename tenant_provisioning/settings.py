@@ -119,7 +119,9 @@ class Settings(CatalogSettings):
     )
     azure_sql_elastic_pool: str = ""
     sql_gateway: str = Field(
-        default="", description="host:port to reach every data store's SQL through, if not its own"
+        default="",
+        pattern=r"^$|^[^:/]+:\d{1,5}$",
+        description="host:port to reach every data store's SQL through, if not its own",
     )
     data_store_kinds: str = Field(
         default="lakehouse", validate_default=True, description="the kinds a customer can choose, comma separated"
@@ -225,12 +227,16 @@ class Settings(CatalogSettings):
         """Where the secrets come from that were given by reference, by setting."""
         return self._origins
 
-    def resolved(self) -> "Settings":
-        """The same with the secrets in place of the references to them; SetupError naming setting and secret."""
-        from tenant_provisioning.credentials import PROVIDERS, resolve
+    def resolved(self, *, from_vault: bool = True) -> "Settings":
+        """The same with the secrets in place of the references to them; SetupError naming setting and secret.
+
+        Without `from_vault` what lies in the key vault stays a reference.
+        """
+        from tenant_provisioning.credentials import ENVIRONMENT, KEY_VAULT, resolve
 
         settings = self
-        for provider in PROVIDERS:
+        # in this order: what opens the vault may come from the environment
+        for provider in (ENVIRONMENT, KEY_VAULT) if from_vault else (ENVIRONMENT,):
             if secrets := resolve(settings, provider):
                 origins = {
                     name: SecretOrigin(provider, found.name, found.created_on, found.expires_on)
@@ -268,17 +274,17 @@ class Settings(CatalogSettings):
         return tuple((address, int(port)) for address, _, port in pairs)
 
 
-def load_settings() -> Settings:
+def load_settings(*, from_vault: bool = True) -> Settings:
     """The settings, or SetupError naming each variable that is missing or wrong.
 
     The environment wins over `.env`, which wins over the file of a running embedded stack. Secrets that are given by
-    reference are in place.
+    reference are in place, those in the key vault unless told otherwise.
     """
     try:
         settings = Settings(_env_file=_files())
     except ValidationError as mistakes:
         raise SetupError(_explain(mistakes)) from None
-    return settings.resolved()
+    return settings.resolved(from_vault=from_vault)
 
 
 def catalog_path() -> Path:

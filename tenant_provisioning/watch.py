@@ -123,6 +123,7 @@ async def as_object(db: Database, now: TenantView, settings: Settings) -> dict[s
         "tenant": now.organization.subdomain,
         "status": now.organization.status,
         "reason": now.organization.status_reason,
+        "next_attempt_at": next_at.isoformat() if (next_at := now.organization.next_attempt_at) else None,
         "reports": {"deployed": now.deployed, "matching": now.matching},
         "artifacts": await artifacts.count_artifacts(db, now.organization.id),
         "checks": {result.verdict.check: result.verdict.outcome for result in now.results},

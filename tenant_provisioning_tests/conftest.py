@@ -333,6 +333,8 @@ hypothesis_settings.load_profile("house")
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """The journeys go first, as they take longest; what shares a server or a module's fixtures stays in one worker."""
     journeys = [item for item in items if item.get_closest_marker("journey")]
+    for item in journeys:
+        item.add_marker(pytest.mark.timeout(900))  # each step of theirs has a deadline of its own
     items[:] = journeys + [item for item in items if item not in set(journeys)]
     if hasattr(config, "workerinput"):
         for item in items:

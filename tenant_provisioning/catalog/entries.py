@@ -19,7 +19,7 @@ from tenant_provisioning.model.catalog import CATEGORIES, Provider, ReportStrate
 
 REPORT_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 SHA256 = re.compile(r"[0-9a-f]{64}")
-STRATEGIES = ("clone", "import")
+STRATEGIES = ("clone", "import", "definition")
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,17 @@ class Package:
 
 
 @dataclass(frozen=True)
+class Definition:
+    """A report's definition: a folder with the sha256 it should have, or a report of the template workspace, like a clone's."""
+
+    path: Path | None
+    report_id: str | None
+    content_hash: str
+    path_node: Node
+    sha256_node: Node
+
+
+@dataclass(frozen=True)
 class Entry:
     """One template report as far as it could be read: what has a mistake is None. The nodes place later mistakes."""
 
@@ -53,6 +64,7 @@ class Entry:
     title_node: Node
     needs: Mapping[str, str] | None
     package: Package | None
+    definition: Definition | None
     report: TemplateReport | None
 
 
@@ -66,15 +78,16 @@ def read_report(key: str, node: Node, root: Path, vocabulary: Vocabulary, mistak
     feature = _feature(found.get("feature"), vocabulary, mistakes)
     needs = _needs(found.get("needs"), vocabulary, mistakes)
     clone, package = _clone(found.get("clone"), mistakes), _package(found.get("import"), root, mistakes)
+    definition = _definition(found.get("definition"), root, mistakes)
     _check_strategy(what, node, mistakes)
     report = None
     if len(mistakes) == before and title and feature and needs is not None:
-        report = _report(key, title, feature, needs, clone or package)
-    return Entry(key, node, title, found.get("title", node), needs, package, report)
+        report = _report(key, title, feature, needs, clone or package or definition)
+    return Entry(key, node, title, found.get("title", node), needs, package, definition, report)
 
 
 def _report(
-    key: str, title: str, feature: str, needs: Mapping[str, str], content: Clone | Package | None
+    key: str, title: str, feature: str, needs: Mapping[str, str], content: Clone | Package | Definition | None
 ) -> TemplateReport | None:
     if isinstance(content, Clone):
         return TemplateReport(
@@ -84,6 +97,11 @@ def _report(
         return TemplateReport(
             key, title, ReportStrategy.IMPORT, feature, content.sha256, needs, pbix_path=str(content.path)
         )
+    if isinstance(content, Definition):
+        return TemplateReport(
+            key, title, ReportStrategy.DEFINITION, feature, content.content_hash, needs,
+            source_report_id=content.report_id, definition_path=str(content.path) if content.path else None,
+        )  # fmt: skip
     return None
 
 
@@ -92,9 +110,13 @@ def _check_strategy(what: str, node: Node, mistakes: Mistakes) -> None:
         return
     told = [value for field, value in node.content.items() if field in STRATEGIES]
     if not told:
-        mistakes.at(node, f"{what} needs either clone (a report id) or import (a .pbix file)")
+        mistakes.at(
+            node,
+            f"{what} needs either clone (a report id), import (a .pbix file) or definition (a folder or a report id)",
+        )
     elif len(told) > 1:
-        mistakes.at(told[1], f"{what} has both clone and import; remove one")
+        both = [field for field in node.content if field in STRATEGIES]
+        mistakes.at(told[1], f"{what} has both {both[0]} and {both[1]}; remove one")
 
 
 def _feature(node: Node | None, vocabulary: Vocabulary, mistakes: Mistakes) -> str | None:
@@ -141,6 +163,10 @@ def _clone(node: Node | None, mistakes: Mistakes) -> Clone | None:
     if node is None:
         return None
     found = fields(node, "“clone”", mistakes, required=("report_id", "version"))
+    return _versioned(found, mistakes)
+
+
+def _versioned(found: Mapping[str, Node], mistakes: Mistakes) -> Clone | None:
     report_id = text(found.get("report_id"), "report_id", mistakes)
     version = text(found.get("version"), "version", mistakes, limit=100)
     if report_id is not None and not REPORT_ID.fullmatch(report_id):
@@ -152,19 +178,48 @@ def _clone(node: Node | None, mistakes: Mistakes) -> Clone | None:
     return None
 
 
+def _definition(node: Node | None, root: Path, mistakes: Mistakes) -> Definition | None:
+    """A folder of the catalog or a report of the template workspace, whichever is named."""
+    if node is None:
+        return None
+    of_folder = isinstance(node.content, dict) and "folder" in node.content
+    found = fields(
+        node, "“definition”", mistakes, required=("folder", "sha256") if of_folder else ("report_id", "version")
+    )
+    if not of_folder:
+        report = _versioned(found, mistakes)
+        return Definition(None, report.report_id, report.content_hash, node, node) if report else None
+    relative = text(found.get("folder"), "folder", mistakes, limit=500)
+    sha256 = _sha256(
+        found.get("sha256"), "64 digits of 0-9 and a-f, as `tenant-provisioning catalog check` tells them", mistakes
+    )
+    if relative is None:
+        return None
+    problem = _path_problem(relative, root) or (None if (root / relative).is_dir() else "is no folder of the catalog")
+    if problem:
+        mistakes.at(found["folder"], f"“{relative[:80]}” {problem}")
+        return None
+    return Definition(root / relative, None, sha256 or "", found["folder"], found.get("sha256", node))
+
+
+def _sha256(node: Node | None, rule: str, mistakes: Mistakes) -> str | None:
+    sha256 = text(node, "sha256", mistakes)
+    if node is not None and sha256 is not None and not SHA256.fullmatch(sha256):
+        mistakes.at(node, f"sha256 must be {rule}")
+        return None
+    return sha256
+
+
 def _package(node: Node | None, root: Path, mistakes: Mistakes) -> Package | None:
     if node is None:
         return None
     found = fields(node, "“import”", mistakes, required=("file", "sha256"))
     relative = text(found.get("file"), "file", mistakes, limit=500)
-    sha256 = text(found.get("sha256"), "sha256", mistakes)
-    if sha256 is not None and not SHA256.fullmatch(sha256):
-        rule = "64 digits of 0-9 and a-f, as `sha256sum FILE` prints them"
-        mistakes.at(found["sha256"], f"sha256 must be {rule}")
-        sha256 = None
+    sha256 = _sha256(found.get("sha256"), "64 digits of 0-9 and a-f, as `sha256sum FILE` prints them", mistakes)
     if relative is None:
         return None
-    problem = _path_problem(relative, root) or _file_problem(relative, root)
+    wrong_end = None if relative.endswith(".pbix") else "does not end in .pbix"
+    problem = _path_problem(relative, root) or wrong_end or _file_problem(relative, root)
     if problem:
         mistakes.at(found["file"], f"“{relative[:80]}” {problem}")
         return None
@@ -174,8 +229,6 @@ def _package(node: Node | None, root: Path, mistakes: Mistakes) -> Package | Non
 def _path_problem(relative: str, root: Path) -> str | None:
     if "\\" in relative or relative.startswith("/") or ":" in relative or ".." in relative.split("/"):
         return "must be a path inside the catalog folder, with / between its parts and no .."
-    if not relative.endswith(".pbix"):
-        return "does not end in .pbix"
     if not is_inside(root / relative, root):
         return "leads out of the catalog folder through a symbolic link"
     return None
@@ -191,7 +244,7 @@ def _file_problem(relative: str, root: Path) -> str | None:
     if not stat.S_ISREG(found.st_mode):
         return "is not a file"
     if found.st_size > MAX_PACKAGE_BYTES:
-        return f"is over {MAX_PACKAGE_BYTES // 1024**2} MB, more than one import takes"
+        return f"is over {MAX_PACKAGE_BYTES // 1024**3} GB, more than an import takes"
     return None
 
 

@@ -8,16 +8,19 @@
           feature: learner_progress
           needs: {lms: APTEM}                       # {} where every customer gets it
           clone: {report_id: <uuid>, version: 1}    # or  import: {file: pbix/….pbix, sha256: <of the file>}
+                                                    # or  definition: {folder: definitions/….Report, sha256: <of its files>}
+                                                    # or  definition: {report_id: <uuid>, version: 1}
 
-The catalog's order is that of the file names, then that of the entries. A clone's `version` is raised by hand when the
-report in the template workspace changes. What fields mean is `entries`; who gets which template is `model.catalog`.
+The catalog's order is that of the file names, then that of the entries. The `version` of a report in the template
+workspace is raised by hand when that changes. What fields mean is `entries`; who gets which template is `model.catalog`.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from tenant_provisioning.catalog.clashes import find_clashes
-from tenant_provisioning.catalog.entries import Entry, is_inside, read_report
+from tenant_provisioning.catalog.definitions import DefinitionInvalid, inspect_definition
+from tenant_provisioning.catalog.entries import Definition, Entry, is_inside, read_report
 from tenant_provisioning.catalog.pbix import PbixFacts, PbixInvalid, inspect_pbix
 from tenant_provisioning.catalog.vocabulary import Vocabulary, read_vocabulary
 from tenant_provisioning.catalog.yaml_tree import Mistakes, Node, read_yaml
@@ -30,7 +33,7 @@ CATALOG_FILE, REPORTS_FOLDER = "catalog.yaml", "reports"
 def load_catalog(path: Path) -> Catalog:
     """The catalog in this folder, or CatalogInvalid with every mistake of its YAML files and of the paths in them.
 
-    No .pbix is opened: that they hold what the manifest says is `check_catalog`.
+    No .pbix and no definition is opened: that they hold what the manifest says is `check_catalog`.
     """
     read = _read(path)
     if read.mistakes:
@@ -44,8 +47,10 @@ def load_catalog(path: Path) -> Catalog:
 
 
 def check_catalog(path: Path) -> list[CatalogMistake]:
-    """Every mistake: those of `load_catalog`, and those inside the .pbix files, which are all opened and hashed."""
+    """Every mistake: those of `load_catalog`, and those inside .pbix files and definitions, which are all opened and hashed."""
     read = _read(path)
+    for definition in [entry.definition for entry in read.entries if entry.definition]:
+        _check_definition(definition, read.mistakes)
     inspected: dict[Path, PbixFacts | PbixInvalid] = {}
     for package in [entry.package for entry in read.entries if entry.package]:
         facts = inspected.get(package.path) or inspected.setdefault(package.path, _inspected(package.path))
@@ -55,6 +60,19 @@ def check_catalog(path: Path) -> list[CatalogMistake]:
             message = f"the file's sha256 is {facts.sha256}; write that here if the change is meant"
             read.mistakes.at(package.sha256_node, message)
     return _in_order(read.mistakes)
+
+
+def _check_definition(definition: Definition, mistakes: Mistakes) -> None:
+    if definition.path is None:
+        return
+    try:
+        found = inspect_definition(definition.path)
+    except DefinitionInvalid as invalid:
+        mistakes.at(definition.path_node, str(invalid))
+        return
+    if definition.content_hash and found.sha256 != definition.content_hash:
+        message = f"the folder's sha256 is {found.sha256}; write that here if the change is meant"
+        mistakes.at(definition.sha256_node, message)
 
 
 @dataclass(frozen=True)

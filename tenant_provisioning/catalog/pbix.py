@@ -17,7 +17,7 @@ from typing import Any
 
 from tenant_provisioning.model.errors import ProvisioningError
 
-MAX_PACKAGE_BYTES = 1024**3  # Power BI takes up to 1 GB in one multipart import
+MAX_PACKAGE_BYTES = 10 * 1024**3  # what Power BI takes; over 1 GB by way of a temporary upload location
 MAX_MEMBERS = 2_000  # custom visuals bring a few hundred
 MAX_UNPACKED_BYTES = 10 * 1024**3  # the largest model that Power BI takes
 MAX_LAYOUT_BYTES = 64 * 1024**2
@@ -48,7 +48,7 @@ def inspect_pbix(path: Path) -> PbixFacts:
         with path.open("rb") as file:
             size = file.seek(0, io.SEEK_END)
             if size > MAX_PACKAGE_BYTES:
-                raise PbixInvalid(f"the file is over {MAX_PACKAGE_BYTES // 1024**2} MB, more than one import takes")
+                raise PbixInvalid(f"the file is over {MAX_PACKAGE_BYTES // 1024**3} GB, more than an import takes")
             _check_magic(file)
             file.seek(0)
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()

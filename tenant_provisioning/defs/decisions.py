@@ -26,6 +26,8 @@ class Decision(Enum):
     LAUNCH = auto()
     CONTINUE = auto()
     FAIL = auto()
+    STOP = auto()
+    RETRY = auto()
 
 
 @dataclass(frozen=True)
@@ -35,24 +37,31 @@ class Situation:
     status: DeploymentStatus
     holder: RunState | None
     attempt: RunState | None
+    is_due_again: bool = False  # it has failed, and the time for another attempt has come
 
 
 def decide(situation: Situation) -> Decision:
-    """LAUNCH a run for an attempt that has none; FAIL what a dead run left behind; CONTINUE what a run of a few assets, started by
-    a person, left incomplete; LEAVE what lives, and what has failed and waits for a person's retry, which is a new attempt.
+    """LAUNCH a run for an attempt that has none; FAIL what a dead run left behind, or STOP it where a person cancelled the run;
+    CONTINUE what a run of a few assets, started by a person, left incomplete; LEAVE what lives, and what has failed and waits for a
+    person's retry, which is a new attempt; RETRY what goes on by itself.
     """
     if RunState.ALIVE in (situation.holder, situation.attempt):
         return Decision.LEAVE
     if situation.attempt is None:
         return Decision.LAUNCH
     if situation.status is DeploymentStatus.FAILED:
-        return Decision.LEAVE
+        return Decision.RETRY if situation.is_due_again else Decision.LEAVE
     last = situation.holder or situation.attempt
-    return Decision.CONTINUE if last is RunState.SUCCEEDED else Decision.FAIL
+    if last is RunState.SUCCEEDED:
+        return Decision.CONTINUE
+    return Decision.STOP if last is RunState.CANCELED else Decision.FAIL
 
 
-GO_LIVE_ATTEMPTS = 5  # runs that one approval gets before a person has to look
-GO_LIVE_WAIT = 60  # seconds from the end of one to the beginning of the next
+GO_LIVE_ATTEMPTS = 30  # runs that one approval gets before a person has to look: about a day
+GO_LIVE_WAIT, LONGEST_GO_LIVE_WAIT = (
+    60,
+    3600,
+)  # seconds from the end of one to the beginning of the next, doubled each time
 
 
 def is_go_live_due(*, at_work: bool, runs: int, seconds_since_last: float | None) -> bool:
@@ -60,7 +69,8 @@ def is_go_live_due(*, at_work: bool, runs: int, seconds_since_last: float | None
 
     What failed because a check failed has made the approval lapse; what is left here is a vendor who was away.
     """
-    waited = seconds_since_last is None or seconds_since_last >= GO_LIVE_WAIT
+    wait = min(GO_LIVE_WAIT * 2 ** min(max(runs - 1, 0), 10), LONGEST_GO_LIVE_WAIT)
+    waited = seconds_since_last is None or seconds_since_last >= wait
     return not at_work and runs < GO_LIVE_ATTEMPTS and waited
 
 
@@ -84,6 +94,7 @@ class RollbackSituation:
     rollback_alive: bool
     attempt: RunState | None
     attempts_left: bool
+    waits: bool = False  # the next attempt has its time, and that has not come
 
 
 def decide_rollback(situation: RollbackSituation) -> RollbackDecision:
@@ -101,5 +112,5 @@ def decide_rollback(situation: RollbackSituation) -> RollbackDecision:
     if not situation.attempts_left:
         return RollbackDecision.WAIT
     if situation.attempt is None:
-        return RollbackDecision.LAUNCH
+        return RollbackDecision.WAIT if situation.waits else RollbackDecision.LAUNCH
     return RollbackDecision.GIVE_UP if situation.attempt is RunState.CANCELED else RollbackDecision.COUNT_FAILURE

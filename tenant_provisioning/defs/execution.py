@@ -8,14 +8,9 @@ from typing import Any
 import dagster as dg
 
 from tenant_provisioning.defs.platform import Platform
-from tenant_provisioning.model.errors import (
-    ChecksOutstanding,
-    DatabaseUnavailable,
-    ProvisioningError,
-    VendorError,
-    VendorUnavailable,
-)
+from tenant_provisioning.model.errors import ProvisioningError, VendorError, VendorUnavailable, passes_in
 from tenant_provisioning.model.lifecycle import DeploymentStatus
+from tenant_provisioning.model.meanings import in_plain_words
 from tenant_provisioning.steps.context import StepContext, StepResult, open_context
 from tenant_provisioning.steps.outcome import record_failure
 from tenant_provisioning.store import audit, organizations, progress
@@ -24,7 +19,6 @@ Action = Callable[[StepContext], Awaitable[StepResult]]
 RunContext = dg.AssetExecutionContext | dg.OpExecutionContext | dg.AssetCheckExecutionContext
 Metadata = dict[str, dg.MetadataValue[Any]]
 AGAIN = "rematerialize"
-PASSING = (VendorUnavailable, ChecksOutstanding, DatabaseUnavailable)  # errors that another attempt may not meet
 FINISHED = (DeploymentStatus.PENDING_QA, DeploymentStatus.ACTIVE)
 
 
@@ -67,9 +61,9 @@ async def carry_out(
 
 def retry_or_failure(context: RunContext, platform: Platform, error: ProvisioningError) -> Exception:
     """What Dagster is told about an error: to try again, while it may pass and the run has attempts left, or that it is final."""
-    if not isinstance(error, PASSING) or context.retry_number >= platform.settings.step_retries:
+    asked = passes_in(error)
+    if asked is None or context.retry_number >= platform.settings.step_retries:
         return failure(error)
-    asked = error.retry_after or 0 if isinstance(error, VendorUnavailable) else 0
     wait = max(asked, platform.settings.step_retry_wait)
     context.log.warning(f"{error}; trying again in {wait:.0f} s")
     return dg.RetryRequested(max_retries=platform.settings.step_retries, seconds_to_wait=wait)
@@ -123,4 +117,4 @@ def failure(error: ProvisioningError) -> dg.Failure:
         }
         told = {name: dg.MetadataValue.text(str(fact)) for name, fact in facts.items() if fact}
         told["a_rerun_can_help"] = dg.MetadataValue.bool(isinstance(error, VendorUnavailable))
-    return dg.Failure(description=str(error), metadata=told, allow_retries=False)
+    return dg.Failure(description=in_plain_words(error), metadata=told, allow_retries=False)

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import dagster as dg
 
@@ -12,7 +13,7 @@ from tenant_provisioning.defs.partitions import tenant
 from tenant_provisioning.defs.platform import Platform
 from tenant_provisioning.defs.runs import live_runs, run_states, stop_run
 from tenant_provisioning.model.plan import ROLLBACK_PREFIX, ROLLBACK_STEPS, PlannedStep
-from tenant_provisioning.steps.outcome import explain_failed_rollback
+from tenant_provisioning.steps.outcome import explain_failed_rollback, when_rollback_goes_on
 from tenant_provisioning.steps.rollback import STAGES
 from tenant_provisioning.store import organizations, rollbacks
 from tenant_provisioning.store.database import Database, open_database
@@ -104,8 +105,9 @@ async def _attend(instance: dg.DagsterInstance, db: Database, work: RollbackWork
                 stop_run(instance, run)
     elif decision in (RollbackDecision.COUNT_FAILURE, RollbackDecision.GIVE_UP):
         given_up = decision is RollbackDecision.GIVE_UP
-        reason = await explain_failed_rollback(db, organization, cancelled=given_up)
-        await rollbacks.note_failed_attempt(db, work, reason, last=given_up)
+        next_at = None if given_up else await when_rollback_goes_on(db, organization)
+        reason = await explain_failed_rollback(db, organization, cancelled=given_up, next_at=next_at)
+        await rollbacks.note_failed_attempt(db, work, reason, last=given_up, next_at=next_at)
         if organization.claimed_by_run is not None:
             await organizations.release(db, organization.id, organization.claimed_by_run)
 
@@ -119,6 +121,7 @@ def _decision(instance: dg.DagsterInstance, work: RollbackWork) -> RollbackDecis
             rollback_alive=any(alive),
             attempt=run_states(instance, run_keys=[_run_key(work)]).get(_run_key(work)),
             attempts_left=not work.organization.rollback_has_stopped,
+            waits=(work.organization.next_attempt_at or datetime.min.replace(tzinfo=UTC)) > datetime.now(UTC),
         )
     )
 

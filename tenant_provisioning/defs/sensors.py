@@ -14,7 +14,13 @@ from tenant_provisioning.defs.platform import Platform
 from tenant_provisioning.defs.runs import run_states
 from tenant_provisioning.model.catalog import matching_reports
 from tenant_provisioning.model.lifecycle import DeploymentStatus
-from tenant_provisioning.steps.outcome import explain_failure, explain_remaining, remaining_steps
+from tenant_provisioning.steps.outcome import (
+    explain_failure,
+    explain_remaining,
+    goes_on_at,
+    may_pass_from,
+    remaining_steps,
+)
 from tenant_provisioning.store import organizations, progress, requests
 from tenant_provisioning.store.database import Database, listening, open_database
 from tenant_provisioning.store.requests import Work
@@ -81,6 +87,10 @@ async def _launches(instance: dg.DagsterInstance, platform: Platform) -> list[La
 
 
 async def _due(instance: dg.DagsterInstance, platform: Platform, db: Database) -> list[Launch]:
+    for work, decision in await _decisions(instance, db):
+        if decision is Decision.RETRY:
+            reason = "the time for another attempt has come"
+            await requests.begin_due_attempt(db, work.organization_id, actor="onboarding_sensor", reason=reason)
     return [
         Launch(
             str(work.request_id),
@@ -98,8 +108,8 @@ async def _settle(instance: dg.DagsterInstance, platform: Platform) -> list[str]
     settled = []
     async with open_database(platform.settings.database_url.get_secret_value()) as db:
         for work, decision in await _decisions(instance, db):
-            if decision is Decision.FAIL:
-                await _fail(db, platform, work)
+            if decision in (Decision.FAIL, Decision.STOP):
+                await _fail(db, platform, work, goes_on=decision is Decision.FAIL)
             elif decision is Decision.CONTINUE:
                 await _continue(db, platform, work)
             else:
@@ -132,10 +142,17 @@ async def _continue(db: Database, platform: Platform, work: Work) -> None:
     await requests.next_attempt(db, work.organization_id, actor="run_failure_sensor", reason=reason)
 
 
-async def _fail(db: Database, platform: Platform, work: Work) -> None:
+async def _fail(db: Database, platform: Platform, work: Work, *, goes_on: bool) -> None:
+    """Failed, with the reason; and with a time for the next attempt where nothing speaks against one."""
     run_id = work.claimed_by_run or ""
     await progress.fail_running_steps(db, work.organization_id, reason="the run ended before this step was done")
     reason = await explain_failure(db, work.organization_id, run_id, _titles(platform))
+    if goes_on and (not_before := await may_pass_from(db, work.organization_id, run_id)):
+        reason += goes_on_at(
+            await requests.schedule_attempt(
+                db, work.organization_id, not_before=not_before, actor="run_failure_sensor", reason=reason
+            )
+        )
     if work.status is DeploymentStatus.REQUESTED:  # the run died before its first step
         await organizations.move(db, work.organization_id, DeploymentStatus.PROVISIONING, actor="run_failure_sensor")
     await organizations.move(
@@ -158,6 +175,7 @@ async def _decisions(instance: dg.DagsterInstance, db: Database) -> list[tuple[W
                     work.status,
                     holder=holders.get(work.claimed_by_run, RunState.GONE) if work.claimed_by_run else None,
                     attempt=attempts.get(_run_key(work)),
+                    is_due_again=work.is_due_again,
                 )
             ),
         )

@@ -23,7 +23,7 @@ async def skew(visit: Visit) -> str:
     if not told:
         raise Ailment("no vendor told the time", "Mend what failed above, then ask again.", mild=True)
     middle = sorted(told.values(), key=abs)[len(told) // 2]
-    seen = ", ".join(f"{name} {seconds:+.0f} s" for name, seconds in told.items())
+    seen = ", ".join(f"{name} {round(seconds):+d} s" for name, seconds in told.items())
     if abs(middle) > MILD:
         where = "behind" if middle > 0 else "ahead of"
         raise Ailment(

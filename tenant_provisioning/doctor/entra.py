@@ -6,6 +6,7 @@ from tenant_provisioning.credentials import KEY_VAULT, entra_tokens, key_vault
 from tenant_provisioning.doctor.findings import Ailment, Check
 from tenant_provisioning.doctor.visit import Visit
 from tenant_provisioning.model.errors import VendorError
+from tenant_provisioning.settings import Settings
 from tenant_provisioning.store.certificates import certificate_end
 from tenant_provisioning.vendors.microsoft import FABRIC_SCOPE, POWERBI_SCOPE, EntraTokens, certificate_text
 
@@ -28,12 +29,9 @@ async def powerbi_token(visit: Visit) -> str:
 async def credential_end(visit: Visit) -> str:
     """When the credential that signs in ends, as far as anybody tells us."""
     settings = visit.settings
-    certificate = settings.entra_client_certificate or settings.entra_client_certificate_path
+    certificate = _certificate(settings)
     if certificate is not None:
-        text = certificate_text(
-            certificate if not hasattr(certificate, "get_secret_value") else certificate.get_secret_value()
-        )
-        return warn_before_end(visit, "the certificate", certificate_end(text), f"{RENEW}, and set it here.")
+        return warn_before_end(visit, "the certificate", certificate_end(certificate), f"{RENEW}, and set it here.")
     origin = settings.secret_origins.get("entra_client_secret")
     if settings.entra_client_secret_expires_on is not None:
         end = datetime.combine(settings.entra_client_secret_expires_on, time(tzinfo=UTC))
@@ -94,9 +92,15 @@ def warn_before_end(visit: Visit, what: str, end: datetime, mend: str) -> str:
 
 
 def _means(visit: Visit) -> str:
-    settings = visit.settings
-    by_certificate = settings.entra_client_certificate or settings.entra_client_certificate_path
-    return "certificate" if by_certificate else "client secret"
+    return "client secret" if _certificate(visit.settings) is None else "certificate"
+
+
+def _certificate(settings: Settings) -> str | None:
+    """The text of the certificate that signs in, None where a client secret does."""
+    if settings.entra_client_certificate is not None:
+        return settings.entra_client_certificate.get_secret_value()
+    path = settings.entra_client_certificate_path
+    return None if path is None else certificate_text(path)
 
 
 def _mend(error: VendorError) -> str:

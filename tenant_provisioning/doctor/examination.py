@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 
 from tenant_provisioning.doctor import (
     clocks,
+    data_stores,
     dns,
     entra,
     fabric,
@@ -25,7 +26,7 @@ DEADLINE = 30.0  # seconds for one check
 # in the order in which they are told
 CHECKS: tuple[Check, ...] = tuple(
     check
-    for part in (platform, keys, entra, fabric, powerbi, godaddy, dns, vercel, supabase, mail)
+    for part in (platform, keys, entra, fabric, data_stores, powerbi, godaddy, dns, vercel, supabase, mail)
     for check in part.CHECKS
 )
 

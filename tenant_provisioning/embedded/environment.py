@@ -50,6 +50,8 @@ KEPT_CHOICES = {
     "SENSOR_WAIT",
     "STEP_RETRIES",
     "STEP_RETRY_WAIT",
+    "WORKSPACE_BUDGET",
+    "POWERBI_PROFILES",
 }
 
 
@@ -71,6 +73,7 @@ def settings_of_stack(data_dir: Path, ports: Ports, postgres: EmbeddedPostgres, 
         "GODADDY_API_URL": simulator,
         "VERCEL_API_URL": simulator,
         "SUPABASE_URL": simulator,
+        "KEY_VAULT_URL": simulator,
         "DNS_NAMESERVERS": f"{LOOPBACK}:{ports.dns}",
         "TLS_CA_FILE": str(ca_file(data_dir)),
         "SMTP_HOST": LOOPBACK,

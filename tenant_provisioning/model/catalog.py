@@ -14,6 +14,7 @@ class ReportStrategy(StrEnum):
 
     CLONE = "clone"
     IMPORT = "import"
+    DEFINITION = "definition"
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class TemplateReport:
     """One report of the catalog.
 
     `needs` maps a category to the provider key it requires; a category that is absent does not matter. `source_report_id` is set
-    for clones, `pbix_path` (absolute) for imports. `content_hash` changes whenever the template's content does.
+    for clones, `pbix_path` (absolute) for imports, one of `source_report_id` and `definition_path` (a folder, absolute) for
+    definitions. `content_hash` changes whenever the template's content does.
     """
 
     key: str
@@ -41,6 +43,7 @@ class TemplateReport:
     needs: Mapping[str, str] = field(default_factory=dict)
     source_report_id: str | None = None
     pbix_path: str | None = None
+    definition_path: str | None = None
 
 
 @dataclass(frozen=True)

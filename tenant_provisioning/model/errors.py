@@ -117,3 +117,10 @@ class VendorUnavailable(VendorError):
 
 class VendorRejected(VendorError):
     """The vendor understood and refused: only a change on one side or the other helps, not a rerun."""
+
+
+def passes_in(error: BaseException) -> float | None:
+    """In how many seconds another attempt may succeed, 0 where nobody knows; None when somebody has to change something first."""
+    if isinstance(error, VendorUnavailable):
+        return error.retry_after or 0.0
+    return 0.0 if isinstance(error, ChecksOutstanding | DatabaseUnavailable) else None

@@ -1,6 +1,7 @@
 """Where an organization is on its way, and the moves it may make. The database enforces the same table (see the migrations);
 a test holds the two together."""
 
+from datetime import timedelta
 from enum import StrEnum
 
 from tenant_provisioning.model.errors import LifecycleError
@@ -19,6 +20,8 @@ class DeploymentStatus(StrEnum):
     ROLLED_BACK = "rolled_back"
 
 
+FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=30), timedelta(hours=1)
+MOST_WAITS = 30  # about a day
 ROLLBACK_ATTEMPTS = 3  # runs that one wish for a rollback gets before a person has to look
 
 S = DeploymentStatus
@@ -39,3 +42,8 @@ def check_move(current: DeploymentStatus, wanted: DeploymentStatus) -> None:
     if wanted not in MOVES[current]:
         allowed = ", ".join(sorted(MOVES[current])) or "none: this is an end"
         raise LifecycleError(f"an organization that is {current} cannot become {wanted} (allowed from here: {allowed})")
+
+
+def wait_before_attempt(waits: int) -> timedelta | None:
+    """How long to wait before an attempt begins by itself, after so many that have; None when a person has to look first."""
+    return None if waits >= MOST_WAITS else min(FIRST_WAIT * 2 ** min(waits, 10), LONGEST_WAIT)

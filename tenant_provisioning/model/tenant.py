@@ -61,6 +61,8 @@ class Organization:
     activated_at: datetime | None = None
     rollback_requested_at: datetime | None = None
     rollback_attempt: int = 0
+    next_attempt_at: datetime | None = None
+    waits: int = 0
 
     @property
     def is_on_its_way_back(self) -> bool:
@@ -70,7 +72,8 @@ class Organization:
     @property
     def rollback_has_stopped(self) -> bool:
         """True when the rollback has had all its attempts and waits for a person to ask again."""
-        return self.is_on_its_way_back and self.rollback_attempt > ROLLBACK_ATTEMPTS
+        tried = self.rollback_attempt > ROLLBACK_ATTEMPTS
+        return self.is_on_its_way_back and tried and self.next_attempt_at is None
 
 
 def validate_form(

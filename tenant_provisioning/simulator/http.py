@@ -206,7 +206,9 @@ async def _struck(request: Request, handler: Handler, fault: Fault) -> Response:
         case "malformed":
             whole = await _answered(request, handler)
             status = 200 if whole.status_code == 204 else whole.status_code  # which may not have a body at all
-            response = Response(bytes(whole.body)[: len(whole.body) // 2] + b'{"', status, media_type="application/json")
+            response = Response(
+                bytes(whole.body)[: len(whole.body) // 2] + b'{"', status, media_type="application/json"
+            )
         case "slow" | "hang":
             usual_seconds = SLOW_SECONDS if plan.kind == "slow" else HANG_SECONDS
             await _while_connected(request, usual_seconds if plan.seconds is None else plan.seconds)

@@ -73,8 +73,9 @@ async def _check_budget(ctx: StepContext) -> None:
     """
     budget = await _budget(ctx)
     rows = await artifacts.list_artifacts(ctx.db, ctx.organization.id)
-    has = sum(row.kind in WORKSPACE_KINDS and row.vendor_id is not None for row in rows)
-    if budget.left < (needed := WORKSPACES_PER_TENANT - has):
+    has = sum(row.kind in WORKSPACE_KINDS and row.created and row.vendor_id is not None for row in rows)
+    takes = WORKSPACES_PER_TENANT if ctx.form.own_data_store is None else 1
+    if budget.left < (needed := takes - has):
         raise SetupError(
             f"the service principal holds {budget}, and {ctx.organization.name} needs {needed} more. Roll back tenants that "
             "are not needed, or onboard this one with another service principal; Microsoft allows each 1,000 "

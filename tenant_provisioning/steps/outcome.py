@@ -1,17 +1,13 @@
 """What became of a run, in words a super admin understands, and what is left to do."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from uuid import UUID
 
-from tenant_provisioning.model.errors import (
-    ChecksOutstanding,
-    DatabaseUnavailable,
-    ProvisioningError,
-    VendorRejected,
-    VendorUnavailable,
-)
-from tenant_provisioning.model.lifecycle import ROLLBACK_ATTEMPTS
-from tenant_provisioning.model.plan import REPORT_PREFIX, ROLLBACK_STEPS, STEPS, planned_steps
+from tenant_provisioning.model.errors import ProvisioningError, VendorRejected, passes_in
+from tenant_provisioning.model.lifecycle import ROLLBACK_ATTEMPTS, wait_before_attempt
+from tenant_provisioning.model.meanings import in_plain_words
+from tenant_provisioning.model.plan import REPORT_PREFIX, ROLLBACK_PREFIX, ROLLBACK_STEPS, STEPS, planned_steps
 from tenant_provisioning.model.qa import Outcome
 from tenant_provisioning.model.tenant import Organization
 from tenant_provisioning.store import progress, qa_results
@@ -29,8 +25,9 @@ async def record_failure(db: Database, organization_id: UUID, step: str, error: 
     """The step has failed with this error, on record with whether another attempt can help."""
     if isinstance(error, VendorRejected):
         incidents.tell(error)  # what is refused and stays refused: most refusals are answers that steps expect
-    can_help = isinstance(error, (VendorUnavailable, ChecksOutstanding, DatabaseUnavailable))
-    await progress.fail_step(db, organization_id, step, str(error), a_rerun_can_help=can_help)
+    again = passes_in(error)
+    reason = in_plain_words(error)
+    await progress.fail_step(db, organization_id, step, reason, passes_in=again, a_rerun_can_help=again is not None)
 
 
 async def explain_failure(db: Database, organization_id: UUID, run_id: str, titles: dict[str, str]) -> str:
@@ -68,7 +65,42 @@ async def explain_remaining(db: Database, organization_id: UUID, titles: dict[st
     return " ".join(_sentence(text) for text in told)
 
 
-async def explain_failed_rollback(db: Database, organization: Organization, *, cancelled: bool) -> str:
+async def may_pass_from(db: Database, organization_id: UUID, run_id: str) -> datetime | None:
+    """From when on another attempt may get further than this run, without anybody's doing; None when a person has to act first."""
+    failed = [
+        step
+        for step in await progress.list_steps(db, organization_id)
+        if step.run_id == run_id and step.state == "failed"
+    ]
+    verdicts = await qa_results.latest_verdicts(db, organization_id)
+    judged = {each.verdict.outcome for each in verdicts if each.run_id == run_id and each.blocking}
+    times = [step.again_at for step in failed]
+    if Outcome.FAILED in judged or None in times:
+        return None
+    return max((time for time in times if time is not None), default=datetime.now(UTC))
+
+
+def goes_on_at(time: datetime | None) -> str:
+    """What is added to a reason, for people to know when they need do nothing."""
+    if time is None:
+        return " It has been tried often enough by itself: when the cause is gone, try again."
+    return f" It goes on by itself at {time.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC."
+
+
+async def when_rollback_goes_on(db: Database, organization: Organization) -> datetime | None:
+    """When a rollback that could not get to its end goes on by itself, because what stood in its way may pass; else None."""
+    await progress.fail_running_steps(db, organization.id, reason="the run ended before this step was done")
+    steps = await progress.list_steps(db, organization.id)
+    times = [step.again_at for step in steps if step.step.startswith(ROLLBACK_PREFIX) and step.state == "failed"]
+    wait = wait_before_attempt(organization.waits)
+    if not times or wait is None or None in times:
+        return None
+    return max([datetime.now(UTC) + wait, *(time for time in times if time is not None)])
+
+
+async def explain_failed_rollback(
+    db: Database, organization: Organization, *, cancelled: bool, next_at: datetime | None = None
+) -> str:
     """Why the last attempt to roll the organization back did not get to its end, once no step of it runs any more."""
     await progress.fail_running_steps(db, organization.id, reason="the run ended before this step was done")
     titles = {step.name: step.title for step in ROLLBACK_STEPS}
@@ -77,6 +109,8 @@ async def explain_failed_rollback(db: Database, organization: Organization, *, c
         for step in await progress.list_steps(db, organization.id)
         if step.step in titles and step.state == "failed"
     )
+    if next_at is not None:
+        return told + goes_on_at(next_at)
     told = told or ("The rollback was cancelled." if cancelled else "The rollback's run ended before it could say why.")
     again = f"To go on: tenant-provisioning rollback {organization.subdomain}"
     return f"{told} {again}" if cancelled or organization.rollback_attempt >= ROLLBACK_ATTEMPTS else told

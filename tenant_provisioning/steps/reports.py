@@ -1,4 +1,5 @@
-"""The tenant's reports: each template cloned or imported into the reports workspace, bound to the tenant's dataset, and mapped.
+"""The tenant's reports: each template cloned, imported or defined in the reports workspace, bound to the tenant's dataset, and
+mapped.
 
 Reports are deployed side by side; one that fails fails alone. Whether all of them are there is `deployed_reports`.
 """
@@ -11,11 +12,19 @@ from pathlib import Path
 
 from tenant_provisioning.model.artifact import Artifact, ArtifactKind
 from tenant_provisioning.model.catalog import ReportStrategy, TemplateReport
-from tenant_provisioning.model.errors import DatabaseUnavailable, ProvisioningError, VendorRejected, VendorUnavailable
+from tenant_provisioning.model.errors import (
+    DatabaseUnavailable,
+    ProvisioningError,
+    VendorRejected,
+    VendorUnavailable,
+)
 from tenant_provisioning.model.plan import report_step
+from tenant_provisioning.steps._item import remember_operation
+from tenant_provisioning.steps._names import once_free
 from tenant_provisioning.steps.context import StepContext, StepResult
 from tenant_provisioning.steps.outcome import record_failure
 from tenant_provisioning.steps.ownership import Found, ensure_artifact, require_artifact
+from tenant_provisioning.steps.report_definition import bound_definition
 from tenant_provisioning.store import artifacts, progress
 from tenant_provisioning.store.reports import save_deployed_report
 from tenant_provisioning.vendors.powerbi_records import ImportResult, Report
@@ -57,6 +66,7 @@ class _Desk:
         self.gates = {
             ReportStrategy.CLONE: asyncio.Semaphore(ctx.settings.clone_concurrency),
             ReportStrategy.IMPORT: asyncio.Semaphore(ctx.settings.import_concurrency),
+            ReportStrategy.DEFINITION: asyncio.Semaphore(ctx.settings.clone_concurrency),
         }
 
     @classmethod
@@ -116,22 +126,21 @@ class _Desk:
             report = self.reports.get(template.title)
             if report is None and row is not None and template.strategy is ReportStrategy.IMPORT:
                 report = await self._resume_imports(row, template)
+            if report is None and row is not None and row.details.get("operation_id"):
+                report = await self._resume_definition(row, template)
             if report is None:
                 return None
             made.append(report)
             return Found(report.id, ours=None)
 
         async def create(row: Artifact) -> Found:
-            if template.strategy is ReportStrategy.CLONE:
-                report = await powerbi.clone_report(
-                    str(self.ctx.settings.template_workspace_id),
-                    str(template.source_report_id),
-                    name=template.title,
-                    target_group_id=self.workspace_id,
-                    target_dataset_id=self.dataset_id,
-                )
-            else:
-                report = await self._import(row, template)
+            match template.strategy:
+                case ReportStrategy.CLONE:
+                    report = await self._clone(template)
+                case ReportStrategy.IMPORT:
+                    report = await self._import(row, template)
+                case ReportStrategy.DEFINITION:
+                    report = await self._define(row, template)
             made.append(report)
             return Found(report.id, ours=None)
 
@@ -152,6 +161,37 @@ class _Desk:
             content_hash=template.content_hash,
         )
         return report
+
+    async def _clone(self, template: TemplateReport) -> Report:
+        return await self.ctx.vendors.powerbi.clone_report(
+            str(self.ctx.settings.template_workspace_id),
+            str(template.source_report_id),
+            name=template.title,
+            target_group_id=self.workspace_id,
+            target_dataset_id=self.dataset_id,
+        )
+
+    async def _define(self, row: Artifact, template: TemplateReport) -> Report:
+        """The report made from the template's definition: bound when it comes into being, and bringing no dataset."""
+        ctx, parts = self.ctx, await bound_definition(self.ctx, template, self.dataset_id)
+
+        async def make() -> Report:
+            item = await ctx.vendors.fabric.create_report(
+                self.workspace_id, template.title, parts, description=ctx.mark,
+                deadline=ctx.settings.operation_deadline, on_operation=remember_operation(ctx, row),
+            )  # fmt: skip
+            return Report(item.id, template.title, self.dataset_id)
+
+        return await once_free(ctx, report_step(template.key), template.title, make)
+
+    async def _resume_definition(self, row: Artifact, template: TemplateReport) -> Report | None:
+        """The report that an operation begun by an earlier attempt makes; None when it makes none."""
+        with suppress(VendorRejected):  # it failed, or Fabric has forgotten it
+            await self.ctx.vendors.fabric.wait_for_operation(
+                str(row.details["operation_id"]), deadline=self.ctx.settings.operation_deadline
+            )
+        await self.look()
+        return self.reports.get(template.title)
 
     async def _import(self, row: Artifact, template: TemplateReport) -> Report:
         async def remember(import_id: str) -> None:

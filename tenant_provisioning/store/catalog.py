@@ -37,20 +37,22 @@ FEATURES = """
     returning xmax = 0 as added"""
 REPORTS = """
     insert into report_templates as ours
-      (key, title, needs, strategy, source_report_id, pbix_path, feature_key, content_hash)
-    select key, title, needs, strategy, source_report_id, pbix_path, feature_key, content_hash
+      (key, title, needs, strategy, source_report_id, pbix_path, definition_path, feature_key, content_hash)
+    select key, title, needs, strategy, source_report_id, pbix_path, definition_path, feature_key, content_hash
     from jsonb_to_recordset(%s) as given (
-      key text, title text, needs jsonb, strategy text, source_report_id text, pbix_path text, feature_key text,
-      content_hash text
+      key text, title text, needs jsonb, strategy text, source_report_id text, pbix_path text, definition_path text,
+      feature_key text, content_hash text
     )
     on conflict (key) do update set
       title = excluded.title, needs = excluded.needs, strategy = excluded.strategy,
       source_report_id = excluded.source_report_id, pbix_path = excluded.pbix_path,
+      definition_path = excluded.definition_path,
       feature_key = excluded.feature_key, content_hash = excluded.content_hash, retired_at = null
-    where (ours.title, ours.needs, ours.strategy, ours.source_report_id, ours.pbix_path, ours.feature_key,
-           ours.content_hash, ours.retired_at)
+    where (ours.title, ours.needs, ours.strategy, ours.source_report_id, ours.pbix_path, ours.definition_path,
+           ours.feature_key, ours.content_hash, ours.retired_at)
       is distinct from (excluded.title, excluded.needs, excluded.strategy, excluded.source_report_id,
-                        excluded.pbix_path, excluded.feature_key, excluded.content_hash, null)
+                        excluded.pbix_path, excluded.definition_path, excluded.feature_key,
+                        excluded.content_hash, null)
     returning xmax = 0 as added"""
 GONE_PROVIDERS = """
     update providers set active = false

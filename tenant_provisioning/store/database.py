@@ -57,10 +57,17 @@ async def open_database(url: str, *, max_size: int = 4) -> AsyncIterator[Databas
 
     DatabaseUnavailable when the database cannot be reached now, SetupError when it never will under this address.
     """
-    # one plain attempt first: the pool would go on trying for its whole timeout
-    await (await connect(url)).close()
+    # one plain attempt first: the pool would go on trying for its whole timeout. What it opened is the pool's first connection.
+    opened = [await connect(url)]
+
+    class Opened(AsyncConnection[DictRow]):
+        @classmethod
+        async def connect(cls, *args: Any, **options: Any) -> Any:
+            return opened.pop() if opened else await super().connect(*args, **options)
+
     pool: Database = _Pool(
         url,
+        connection_class=Opened,
         kwargs=_options(),
         min_size=1,
         max_size=max_size,

@@ -201,6 +201,8 @@ def organization_of(row: dict[str, Any]) -> Organization:
         activated_at=row["activated_at"],
         rollback_requested_at=row["rollback_requested_at"],
         rollback_attempt=row["rollback_attempt"],
+        next_attempt_at=row["next_attempt_at"],
+        waits=row["waits"],
     )
 
 

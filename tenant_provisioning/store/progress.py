@@ -27,7 +27,8 @@ class StepState(StrEnum):
 class StepProgress:
     """How far a step is. `attempt` counts its starts; `reason` says why it failed, or what it waits for while it runs.
 
-    Whether a rerun can help is known of some failures only. `url` opens what the step has made; empty where nothing opens.
+    Whether a rerun can help is known of some failures only; `again_at` is set for one that may succeed from then on, without a
+    person. `url` opens what the step has made; empty where nothing opens.
     """
 
     step: str
@@ -39,6 +40,7 @@ class StepProgress:
     reason: str
     a_rerun_can_help: bool | None = None
     url: str = ""
+    again_at: datetime | None = None
 
 
 async def start_step(db: Database, organization_id: UUID, step: str, *, run_id: str) -> None:
@@ -49,7 +51,7 @@ async def start_step(db: Database, organization_id: UUID, step: str, *, run_id: 
                values (%s, %s, 'running', %s)
                on conflict (organization_id, step) do update set
                  state = 'running', run_id = excluded.run_id, attempt = progress.attempt + 1,
-                 started_at = now(), finished_at = null, reason = '', a_rerun_can_help = null""",
+                 started_at = now(), finished_at = null, reason = '', a_rerun_can_help = null, again_at = null""",
             (organization_id, step, run_id),
         )
 
@@ -70,17 +72,35 @@ async def finish_step(db: Database, organization_id: UUID, step: str, *, url: st
 
 
 async def fail_step(
-    db: Database, organization_id: UUID, step: str, reason: str, *, a_rerun_can_help: bool | None = None
+    db: Database,
+    organization_id: UUID,
+    step: str,
+    reason: str,
+    *,
+    passes_in: float | None = None,
+    a_rerun_can_help: bool | None = None,
 ) -> None:
-    """The step has failed for `reason`, a sentence for a super admin; ProvisioningError when it was never started."""
-    await _end(db, organization_id, step, StepState.FAILED, reason=reason, a_rerun_can_help=a_rerun_can_help)
+    """The step has failed for `reason`, a sentence for a super admin; ProvisioningError when it was never started.
+
+    In `passes_in` seconds another attempt may succeed; None when a person has to act first.
+    """
+    await _end(
+        db,
+        organization_id,
+        step,
+        StepState.FAILED,
+        reason=reason,
+        passes_in=passes_in,
+        a_rerun_can_help=a_rerun_can_help,
+    )
 
 
 async def fail_running_steps(db: Database, organization_id: UUID, *, reason: str) -> None:
     """Every step that is still running has failed for `reason`: the run that worked on them is gone."""
     async with db.connection() as connection:
         await connection.execute(
-            """update provisioning_steps set state = 'failed', reason = %s, a_rerun_can_help = true, finished_at = now()
+            """update provisioning_steps
+               set state = 'failed', reason = %s, a_rerun_can_help = true, finished_at = now(), again_at = now()
                where organization_id = %s and state = 'running'""",
             (reason, organization_id),
         )
@@ -90,7 +110,7 @@ async def list_steps(db: Database, organization_id: UUID) -> list[StepProgress]:
     """The steps that were started, in the order of their last start."""
     async with db.connection() as connection:
         rows = await connection.execute(
-            """select step, state, run_id, attempt, started_at, finished_at, reason, a_rerun_can_help, url
+            """select step, state, run_id, attempt, started_at, finished_at, reason, a_rerun_can_help, url, again_at
                from provisioning_steps where organization_id = %s order by started_at, step""",
             (organization_id,),
         )
@@ -111,14 +131,16 @@ async def _end(
     *,
     reason: str = "",
     a_rerun_can_help: bool | None = None,
+    passes_in: float | None = None,
     url: str = "",
 ) -> None:
     async with db.connection() as connection:
         updated = await connection.execute(
             """update provisioning_steps
-               set state = %s, reason = %s, a_rerun_can_help = %s, url = coalesce(nullif(%s, ''), url), finished_at = now()
+               set state = %s, reason = %s, a_rerun_can_help = %s, url = coalesce(nullif(%s, ''), url), finished_at = now(),
+                   again_at = now() + make_interval(secs => %s)
                where organization_id = %s and step = %s""",
-            (state, reason, a_rerun_can_help, url, organization_id, step),
+            (state, reason, a_rerun_can_help, url, passes_in, organization_id, step),
         )
         if updated.rowcount == 0:
             raise ProvisioningError(f"the step {step} of organization {organization_id} was never started")

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +12,7 @@ from psycopg.types.json import Jsonb
 from tenant_provisioning.model.catalog import CATEGORIES
 from tenant_provisioning.model.data_store import DataStoreKind, OwnDataStore
 from tenant_provisioning.model.errors import LifecycleError, NoSuchTenant, RequestInvalid, SetupError
-from tenant_provisioning.model.lifecycle import DeploymentStatus
+from tenant_provisioning.model.lifecycle import DeploymentStatus, wait_before_attempt
 from tenant_provisioning.model.tenant import OnboardingForm, Organization, SuperUser, validate_form
 from tenant_provisioning.store.catalog import read_providers
 from tenant_provisioning.store.database import Connection, Database, acting
@@ -36,6 +37,7 @@ class Work:
     claimed_by_run: str | None
     providers: Mapping[str, str]
     selection: tuple[str, ...] = ()
+    is_due_again: bool = False
 
 
 async def submit(
@@ -160,10 +162,50 @@ async def retry(db: Database, organization_id: UUID, *, actor: str, selection: S
 async def next_attempt(db: Database, organization_id: UUID, *, actor: str, reason: str) -> int:
     """The number of the attempt that this asks for, 2 being the first repetition; it is audited.
 
-    An organization that has failed is provisioning again from here on.
+    An organization that has failed is provisioning again from here on. Its waits are counted anew.
     """
     async with acting(db, actor, reason) as connection:
         return await _next_attempt(connection, organization_id, actor, reason, ())
+
+
+async def begin_due_attempt(db: Database, organization_id: UUID, *, actor: str, reason: str) -> int | None:
+    """The number of the attempt whose time has come; None when somebody else has asked for one meanwhile."""
+    async with acting(db, actor, reason) as connection:
+        rows = await connection.execute(
+            """select waits from organizations
+               where id = %s and deployment_status = 'failed' and next_attempt_at <= now() for update""",
+            (organization_id,),
+        )
+        row = await rows.fetchone()
+        return await _next_attempt(connection, organization_id, actor, reason, (), waits=row["waits"]) if row else None
+
+
+async def schedule_attempt(
+    db: Database, organization_id: UUID, *, not_before: datetime, actor: str, reason: str
+) -> datetime | None:
+    """When the next attempt begins by itself, audited; None when it has waited often enough and a person has to look."""
+    async with acting(db, actor, reason) as connection:
+        rows = await connection.execute("select waits from organizations where id = %s for update", (organization_id,))
+        row = await rows.fetchone()
+        wait = wait_before_attempt(row["waits"]) if row else None
+        rows = await connection.execute(
+            """update organizations set next_attempt_at = greatest(now() + %s, %s), waits = waits + 1
+               where id = %s and %s::interval is not null returning next_attempt_at, waits""",
+            (wait, not_before, organization_id, wait),
+        )
+        due = await rows.fetchone()
+        if due is None:
+            await connection.execute(
+                "update organizations set next_attempt_at = null where id = %s", (organization_id,)
+            )
+            return None
+        at: datetime = due["next_attempt_at"]
+        await connection.execute(
+            """insert into audit_log (organization_id, actor, action, reason, details)
+               values (%s, %s, 'attempt_scheduled', %s, %s)""",
+            (organization_id, actor, reason, Jsonb({"at": at.isoformat(), "wait": due["waits"]})),
+        )
+        return at
 
 
 async def list_work(db: Database) -> list[Work]:
@@ -172,7 +214,8 @@ async def list_work(db: Database) -> list[Work]:
         # the statuses as literals: only so does the planner see that the partial index fits
         rows = await connection.execute(
             """select request.id as request_id, organization.id as organization_id, subdomain, attempt,
-                      deployment_status, claimed_by_run, selection, lms, english_maths, crm, hr
+                      deployment_status, claimed_by_run, selection, lms, english_maths, crm, hr,
+                      coalesce(deployment_status = 'failed' and next_attempt_at <= now(), false) as is_due_again
                from organizations organization
                join onboarding_requests request on request.organization_id = organization.id
                where deployment_status in ('requested', 'provisioning', 'failed') and rollback_requested_at is null
@@ -188,13 +231,20 @@ async def list_work(db: Database) -> list[Work]:
                 claimed_by_run=row["claimed_by_run"],
                 providers={category: row[category] for category in CATEGORIES if row[category] is not None},
                 selection=tuple(row["selection"] or ()),
+                is_due_again=row["is_due_again"],
             )
             async for row in rows
         ]
 
 
 async def _next_attempt(
-    connection: Connection, organization_id: UUID, actor: str, reason: str, selection: Sequence[str]
+    connection: Connection,
+    organization_id: UUID,
+    actor: str,
+    reason: str,
+    selection: Sequence[str],
+    *,
+    waits: int = 0,
 ) -> int:
     rows = await connection.execute(
         """update onboarding_requests set attempt = attempt + 1, selection = %s
@@ -214,6 +264,9 @@ async def _next_attempt(
         "update organizations set deployment_status = 'provisioning', status_reason = null "
         "where id = %s and deployment_status = 'failed'",
         (organization_id,),
+    )
+    await connection.execute(
+        "update organizations set next_attempt_at = null, waits = %s where id = %s", (waits, organization_id)
     )
     return int(row["attempt"])
 

@@ -31,7 +31,7 @@ FORGET = (
     """update provisioning_steps set state = 'done', reason = '', finished_at = now()
        where organization_id = %s and step = 'rollback/organization_record'""",
     """update organizations set data_store_connection = null, host = null, fabric_workspace_id = null, data_store_id = null,
-         powerbi_workspace_id = null, dataset_id = null, claimed_by_run = null, claimed_at = null
+         powerbi_workspace_id = null, dataset_id = null, claimed_by_run = null, claimed_at = null, next_attempt_at = null
        where id = %s""",
     "update organizations set powerbi_profile_id = null where id = %s",
 )
@@ -67,7 +67,7 @@ async def request_rollback(
         )
         await connection.execute(
             """update organizations set rollback_requested_at = now(), rollback_requested_by = %s, rollback_attempt = 1,
-                 status_reason = null where id = %s""",
+                 status_reason = null, next_attempt_at = null, waits = 0 where id = %s""",
             (actor, organization_id),
         )
         if S.ROLLING_BACK in MOVES[current.status]:
@@ -119,17 +119,21 @@ async def list_rollbacks(db: Database) -> list[RollbackWork]:
         ]
 
 
-async def note_failed_attempt(db: Database, work: RollbackWork, reason: str, *, last: bool = False) -> None:
-    """The attempt has failed for `reason`, a sentence for a super admin; the next one is due, unless this was the last.
+async def note_failed_attempt(
+    db: Database, work: RollbackWork, reason: str, *, last: bool = False, next_at: datetime | None = None
+) -> None:
+    """The attempt has failed for `reason`, a sentence for a super admin; the next one is due, or at its time, unless this was the
+    last.
 
     Quiet when somebody has asked again meanwhile, or the attempt has been noted before.
     """
-    following = ROLLBACK_ATTEMPTS + 1 if last else work.attempt + 1
+    following = max(ROLLBACK_ATTEMPTS, work.attempt) + 1 if last else work.attempt + 1
     async with acting(db, "rollback_sensor", reason) as connection:
         noted = await connection.execute(
-            """update organizations set rollback_attempt = %s, status_reason = %s
+            """update organizations set rollback_attempt = %s, status_reason = %s, next_attempt_at = %s,
+                 waits = waits + (%s::timestamptz is not null)::int
                where id = %s and rollback_requested_at = %s and rollback_attempt = %s and deployment_status = 'rolling_back'""",
-            (following, reason, work.organization.id, work.requested_at, work.attempt),
+            (following, reason, next_at, next_at, work.organization.id, work.requested_at, work.attempt),
         )
         if noted.rowcount:
             await connection.execute(
@@ -138,7 +142,9 @@ async def note_failed_attempt(db: Database, work: RollbackWork, reason: str, *, 
                 (
                     work.organization.id,
                     reason,
-                    Jsonb({"attempt": work.attempt, "tried_again": following <= ROLLBACK_ATTEMPTS}),
+                    Jsonb(
+                        {"attempt": work.attempt, "tried_again": next_at is not None or following <= ROLLBACK_ATTEMPTS}
+                    ),
                 ),
             )
 

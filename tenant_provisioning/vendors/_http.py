@@ -11,7 +11,7 @@ import itertools
 import logging
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -131,6 +131,7 @@ class VendorHttp:
         params: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
         files: Any = None,
+        content: Callable[[], AsyncIterator[bytes]] | None = None,
         idempotent: bool | None = None,
         seconds: float | None = None,
     ) -> httpx.Response:
@@ -138,7 +139,8 @@ class VendorHttp:
 
         `path` is relative to the base URL; `operation` names the call for people ("create workspace"). `idempotent`
         defaults to what the method promises; a call that is not idempotent is repeated only when the vendor certainly
-        did nothing (refused connection, 429). `seconds` is the most the whole exchange may take, twice the timeout.
+        did nothing (refused connection, 429). `content` makes the bytes of a body anew for each
+        attempt. `seconds` is the most the whole exchange may take, twice the timeout.
         Raises VendorRejected, VendorUnavailable.
         """
         if not path.startswith("/") or path.startswith("//"):
@@ -155,6 +157,8 @@ class VendorHttp:
         ):
             with attempt:
                 request = {"json": json, "params": params, "headers": headers, "files": files}
+                if content is not None:
+                    request["content"] = content()
                 response = await self._send(operation, method, path, request, seconds or 2 * self._timeout)
                 if response.status_code in ok:
                     return self._readable(operation, response)

@@ -9,8 +9,9 @@ import ssl
 import httpx
 
 from tenant_provisioning.vendors._http import VendorHttp
+from tenant_provisioning.vendors.blob_upload import BLOCK_BYTES, BlobUpload
 from tenant_provisioning.vendors.microsoft import POWERBI_SCOPE, EntraTokens
-from tenant_provisioning.vendors.powerbi_datasets import GONE, VENDOR
+from tenant_provisioning.vendors.powerbi_datasets import GONE, LARGEST_BODY, VENDOR
 from tenant_provisioning.vendors.powerbi_profiles import PowerBIProfiles
 from tenant_provisioning.vendors.powerbi_records import Group, Report
 
@@ -29,6 +30,8 @@ class PowerBI(PowerBIProfiles):
         timeout: float = 30,
         attempts: int = 6,
         transport: httpx.AsyncBaseTransport | None = None,
+        largest_body: int = LARGEST_BODY,
+        block_bytes: int = BLOCK_BYTES,
     ) -> None:
         # a request may be sent on to the tenant's home cluster with 307, powerbi-docs troubleshoot-rest-api.md
         super().__init__(
@@ -41,7 +44,16 @@ class PowerBI(PowerBIProfiles):
                 attempts=attempts,
                 hosts=(".analysis.windows.net", ".powerbi.com"),
                 transport=transport,
-            )
+            ),
+            BlobUpload(
+                base_url,
+                verify=verify,
+                timeout=timeout,
+                attempts=attempts,
+                transport=transport,
+                block_bytes=block_bytes,
+            ),
+            largest_body,
         )
 
     async def find_group(self, name: str) -> Group | None:

@@ -7,12 +7,16 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+import httpx
+
 from tenant_provisioning.model.errors import SetupError, VendorRejected
 from tenant_provisioning.vendors._answers import broken, last_segment, reason, request_id, retry_after, vendor_code
-from tenant_provisioning.vendors._http import Pending, VendorClient
+from tenant_provisioning.vendors._http import Pending, VendorClient, VendorHttp
+from tenant_provisioning.vendors.blob_upload import BlobUpload
 from tenant_provisioning.vendors.powerbi_records import Dataset, Datasource, Import, ImportResult
 
 VENDOR = "Power BI"
+LARGEST_BODY = 1024**3  # bytes that an import takes in its body; beyond is for Premium capacities only
 GONE = ("PowerBIEntityNotFound",)
 T = TypeVar("T")
 Row = Mapping[str, Any]
@@ -20,7 +24,14 @@ NameConflict = Literal["Ignore", "Abort", "Overwrite", "CreateOrOverwrite"]
 
 
 class PowerBIDatasets(VendorClient):
-    """Datasets and the imports that bring some of them; `deadline` is in seconds everywhere."""
+    """Datasets and the imports that bring some of them; `deadline` is in seconds everywhere.
+
+    Files of more than `largest_body` bytes go by way of a temporary upload location.
+    """
+
+    def __init__(self, http: VendorHttp, uploads: BlobUpload, largest_body: int = LARGEST_BODY) -> None:
+        super().__init__(http)
+        self._uploads, self._largest_body = uploads, largest_body
 
     async def import_pbix(
         self,
@@ -33,7 +44,7 @@ class PowerBIDatasets(VendorClient):
         deadline: float,
         on_import: Callable[[str], Awaitable[None]] | None = None,
     ) -> ImportResult:
-        """What the .pbix file became under `name`, once Power BI has published it; up to 1 GB, read in pieces.
+        """What the .pbix file became under `name`, once Power BI has published it; up to 10 GB, read in pieces.
 
         `on_import` is told the import's id before it is waited for. "Ignore" would make a second dataset of the same
         name. Raises VendorRejected with Power BI's reason when it failed, VendorUnavailable when the deadline passed.
@@ -43,24 +54,45 @@ class PowerBIDatasets(VendorClient):
             "nameConflict": name_conflict,
             **({"skipReport": "true"} if skip_report else {}),
         }
+        response = await self._send_pbix(group_id, path, asked, deadline=deadline)
+        import_id = self._http.read("import report", response, lambda body: str(body["id"]))
+        if on_import is not None:
+            await on_import(import_id)
+        return await self.wait_for_import(group_id, import_id, deadline=deadline)
+
+    async def _send_pbix(
+        self, group_id: str, path: Path, asked: Mapping[str, str], *, deadline: float
+    ) -> httpx.Response:
+        """The answer that accepts the file: in the body of the call, or uploaded before where it is too large for that."""
         try:
             pbix = await asyncio.to_thread(path.open, "rb")
         except OSError as error:
             raise SetupError(f"the template file {path.name} cannot be read: {error.strerror}") from error
         with pbix:
-            response = await self._http.call(
+            large = (await asyncio.to_thread(path.stat)).st_size > self._largest_body
+            files = None if large else {"file": (path.name, pbix, "application/octet-stream")}
+            body = {"fileUrl": await self._upload(group_id, path, deadline=deadline)} if large else None
+            return await self._http.call(
                 "import report",
                 "POST",
                 f"/groups/{group_id}/imports",
                 params=asked,
                 ok=(202,),
                 seconds=deadline,
-                files={"file": (path.name, pbix, "application/octet-stream")},
+                files=files,
+                json=body,
             )
-        import_id = self._http.read("import report", response, lambda body: str(body["id"]))
-        if on_import is not None:
-            await on_import(import_id)
-        return await self.wait_for_import(group_id, import_id, deadline=deadline)
+
+    async def _upload(self, group_id: str, path: Path, *, deadline: float) -> str:
+        """The address at which the file's bytes lie now, good for about an hour. It is a credential."""
+        operation = "create upload location"
+        response = await self._http.call(
+            operation, "POST", f"/groups/{group_id}/imports/createTemporaryUploadLocation", ok=(200,), idempotent=True
+        )
+        # the swagger says Url; the service's own clients read camel case
+        address = self._http.read(operation, response, lambda body: str(body.get("url") or body["Url"]))
+        await self._uploads.upload(address, path, deadline=deadline)
+        return address
 
     async def wait_for_import(self, group_id: str, import_id: str, *, deadline: float) -> ImportResult:
         """What the import brought, once it has succeeded; VendorRejected with Power BI's reason when it failed."""

@@ -5,14 +5,18 @@ nothing else, over TLS with the host checked. What is asked is `steps`' business
 """
 
 import asyncio
+import atexit
 import re
 import socket
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import certifi
+import OpenSSL.SSL
 import pytds
 import pytds.tls
 
@@ -22,6 +26,7 @@ from tenant_provisioning.vendors.microsoft import SQL_SCOPE, EntraTokens
 
 VENDOR = "SQL"
 PORT = 1433
+PATIENCE = 10  # times the seconds of a call: a warehouse takes its time over a script
 SUBJECT_ALTERNATIVE_NAME = "2.5.29.17"
 # "Transient fault error codes" of learn.microsoft.com/azure/azure-sql/database/troubleshoot-common-errors-issues
 PASSING = frozenset({4221, 10928, 10929, 40197, 40501, 40613, 49918, 49919, 49920})
@@ -52,7 +57,7 @@ class Sql:
         gateway: tuple[str, int] | None = None,
     ) -> None:
         self._tokens, self._timeout, self._gateway = tokens, timeout, gateway
-        self._ca_file = str(ca_file or certifi.where())
+        self._ca_file = _authorities(ca_file)
 
     async def run(self, at: SqlDatabase, script: str, *, operation: str) -> None:
         """Every batch of the script (they are parted by lines that say GO) is carried out, in order.
@@ -90,7 +95,17 @@ class Sql:
             return await asyncio.to_thread(self._carry_out, at, [batch for batch in batches if batch.strip()], token)
         except pytds.DatabaseError as refusal:
             raise _error(operation, at, refusal) from None
+        except OpenSSL.SSL.Error as mistrust:
+            raise VendorRejected(
+                VENDOR,
+                operation,
+                f"the certificate of {at.server} is of no authority that we trust: look at TLS_CA_FILE",
+            ) from mistrust
         except (OSError, pytds.Error) as silence:
+            if "Certificate does not match" in str(silence):
+                raise VendorRejected(
+                    VENDOR, operation, f"the certificate at {at.server} is another host's"
+                ) from silence
             cause = silence.__cause__ or silence  # python-tds tells its own waiting first
             said = f"{at.server} cannot be reached: {type(cause).__name__}: {cause}"
             raise VendorUnavailable(VENDOR, operation, said) from silence
@@ -106,7 +121,7 @@ class Sql:
                 port=PORT,
                 cafile=self._ca_file,
                 access_token_callable=lambda: token,
-                timeout=self._timeout,
+                timeout=PATIENCE * self._timeout,
                 login_timeout=self._timeout,
                 disable_connect_retry=True,  # it would try the same, closed socket again
                 autocommit=True,
@@ -119,9 +134,20 @@ class Sql:
         return rows
 
 
+@lru_cache
+def _authorities(extra: Path | None) -> str:
+    """The file with the usual authorities and, where given, the one in `extra` (PEM): python-tds takes one file."""
+    if extra is None:
+        return certifi.where()
+    with tempfile.NamedTemporaryFile("w", suffix=".pem", delete=False) as both:
+        both.write(Path(certifi.where()).read_text() + "\n" + extra.read_text())
+    atexit.register(Path(both.name).unlink, missing_ok=True)
+    return both.name
+
+
 def _error(operation: str, at: SqlDatabase, refusal: Any) -> VendorRejected | VendorUnavailable:
     number = getattr(refusal, "msg_no", None) or getattr(refusal, "number", None)
-    said = " ".join(str(refusal).split())[:400]
+    said = " ".join(str(refusal.args[0] if refusal.args else refusal).split())[:400].rstrip(".")
     hint = ""
     if number in LOGIN_FAILED:
         hint = f": give the service principal access to the database {at.database} on {at.server}"

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tenant_provisioning.catalog.definitions import inspect_definition
 from tenant_provisioning.catalog.manifest import check_catalog, load_catalog
 from tenant_provisioning.catalog.sample_pbix import pbix_bytes
 from tenant_provisioning.model.catalog import Module, ModuleFeature, Provider, ReportStrategy, TemplateReport
@@ -123,7 +124,7 @@ IN_REPORTS = {
     "a Windows drive": ("pbix/attendance.pbix", "C:attendance.pbix", 14, "inside the catalog folder"),
     "a link to the outside": ("pbix/attendance.pbix", "pbix/link.pbix", 14, "through a symbolic link"),
     "another kind of file": ("pbix/attendance.pbix", "catalog.yaml", 14, "does not end in .pbix"),
-    "a package that is too big": ("pbix/attendance.pbix", "pbix/big.pbix", 14, "is over 1024 MB"),
+    "a package that is too big": ("pbix/attendance.pbix", "pbix/big.pbix", 14, "is over 10 GB"),
     "a sha256 that is none": ("    sha256: ", "    sha256: X", 15, "64 digits"),
     "an import without a file": ("    file: pbix/attendance.pbix\n", "", 13, "“import” lacks the field “file”"),
     "an alias": ("title: Attendance", "title: *other", 9, "the alias *other is not allowed"),
@@ -148,7 +149,7 @@ def test_a_mistake_in_a_report_is_named_with_its_line(
     (sound / "pbix" / "link.pbix").symlink_to(tmp_path / "outside.pbix")
     (sound / "pbix" / "folder.pbix").mkdir()
     with (sound / "pbix" / "big.pbix").open("wb") as big:
-        big.truncate(1024**3 + 1)  # a hole: takes no room
+        big.truncate(10 * 1024**3 + 1)  # a hole: takes no room
 
     found = mistakes_of(spoil(old, new))
 
@@ -357,3 +358,98 @@ def test_a_manifest_is_read_whole_or_refused_whatever_stands_in_it(
 
     assert all(1 <= mistake.line <= 60 for mistake in found)
     assert found or len(reports) in {1, 2}  # one where the text comments the other out
+
+
+DEFINITION = """\
+defined_attendance:
+  title: Attendance as Defined
+  feature: attendance
+  needs: {}
+  definition:
+    folder: definitions/attendance.Report
+    sha256: SHA256
+"""
+
+
+@pytest.fixture
+def defined(sound: Path) -> Path:
+    """The sound catalog with a report that is a definition besides."""
+    folder = sound / "definitions" / "attendance.Report"
+    (folder / "definition").mkdir(parents=True)
+    (folder / ".platform").write_text("{}")
+    (folder / "definition.pbir").write_text('{"datasetReference": {"byPath": {"path": "../a.SemanticModel"}}}')
+    (folder / "definition" / "report.json").write_text("{}")
+    text = DEFINITION.replace("SHA256", inspect_definition(folder).sha256)
+    (sound / "reports" / "defined.yaml").write_text(text)
+    return sound
+
+
+def test_a_definition_in_a_folder_is_read_and_checked(defined: Path) -> None:
+    report = load_catalog(defined).report("defined_attendance")
+
+    folder = defined / "definitions" / "attendance.Report"
+    assert (report.strategy, report.definition_path) == (ReportStrategy.DEFINITION, str(folder))
+    listed = "".join(
+        f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}\n"
+        for name in ("definition.pbir", "definition/report.json")
+    )
+    assert report.content_hash == hashlib.sha256(listed.encode()).hexdigest()
+    assert check_catalog(defined) == []
+
+
+def test_a_definition_of_the_template_workspace_has_a_version_like_a_clone(defined: Path) -> None:
+    report_id = "3f2504e0-4f89-41d3-9a0c-0305e82c3301"
+    path = defined / "reports" / "defined.yaml"
+    path.write_text(DEFINITION.partition("    folder")[0] + f"    report_id: {report_id}\n    version: 7\n")
+
+    report = load_catalog(defined).report("defined_attendance")
+
+    assert (report.strategy, report.source_report_id, report.definition_path) == ("definition", report_id, None)
+    assert report.content_hash == hashlib.sha256(f"{report_id}:7".encode()).hexdigest()
+    assert check_catalog(defined) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "said"),
+    [
+        ("definitions/attendance.Report", "../attendance.Report", 6, "no .."),
+        ("definitions/attendance.Report", "definitions/nothing.Report", 6, "is no folder of the catalog"),
+        ("definitions/attendance.Report", "pbix/attendance.pbix", 6, "is no folder of the catalog"),
+        ("    sha256", "    md5", 7, "no field “md5”"),
+        ("  definition:", "  clone: {report_id: 3f2504e0-4f89-41d3-9a0c-0305e82c3301, version: 1}\n  definition:", 6,
+         "both clone and definition"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_a_definitions_entry_is_named_with_its_line(
+    defined: Path, spoil: Spoil, old: str, new: str, line: int, said: str
+) -> None:
+    spoil(old, new, file="reports/defined.yaml")
+
+    found = mistakes_of(defined)
+
+    assert any((file, at) == ("reports/defined.yaml", line) and said in message for file, at, message in found), found
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "said"),
+    [
+        ("definition/report.json", "{ }", "the folder's sha256 is"),
+        ("definition/pages.json", "{}", "the folder's sha256 is"),
+        ("definition.pbir", "no json", "is no JSON"),
+        ("definition.pbir", None, "holds no definition.pbir"),
+        ("definition/report.json", None, "holds neither report.json"),
+    ],
+)
+def test_what_is_wrong_inside_a_definition_is_found_by_the_check(
+    defined: Path, file: str, content: str | None, said: str
+) -> None:
+    path = defined / "definitions" / "attendance.Report" / file
+    if content is None:
+        path.unlink()
+    else:
+        path.write_text(content)
+
+    [mistake] = check_catalog(defined)
+
+    assert said in mistake.message
+    assert load_catalog(defined).reports  # which opens nothing

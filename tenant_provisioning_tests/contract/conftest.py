@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import stamina
 
-from tenant_provisioning.model.catalog import TemplateReport
+from tenant_provisioning.model.catalog import ReportStrategy, TemplateReport
 from tenant_provisioning.settings import Settings
 from tenant_provisioning_tests.contract.exceptions import ADDED
 from tenant_provisioning_tests.contract.findings import Findings, read_exchanges
-from tenant_provisioning_tests.contract.journey import live_a_life, run_tests
+from tenant_provisioning_tests.contract.journey import live_a_life, live_briefly, run_tests
 from tenant_provisioning_tests.contract.specs import Specs, read_specs
 
 FINDINGS = pytest.StashKey[Findings]()
@@ -62,6 +62,15 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
+def defined_report(tmp_path_factory: pytest.TempPathFactory) -> TemplateReport:
+    """A template report that is a definition."""
+    folder = tmp_path_factory.mktemp("definition")
+    (folder / "definition.pbir").write_text('{"datasetReference": {"byPath": {"path": "../a.SemanticModel"}}}')
+    (folder / "report.json").write_text("{}")
+    return TemplateReport("defined", "Defined", ReportStrategy.DEFINITION, "f", "h", definition_path=str(folder))
+
+
+@pytest.fixture(scope="session")
 def journey(
     recording: Path,
     request: pytest.FixtureRequest,
@@ -70,13 +79,20 @@ def journey(
     template_reports: list[dict[str, str]],
     acme_reports: tuple[TemplateReport, ...],
     onboarding_form: Callable[..., dict[str, Any]],
+    defined_report: TemplateReport,
 ) -> Path:
-    """The recording of the lives of two tenants: with everything answered at once, and with everything taking its time."""
+    """The recording of the lives of two tenants: with everything answered at once, and with everything taking its time.
+
+    Between them, tenants with every other kind of data store live up to a report.
+    """
     world = request.getfixturevalue("world_process")  # started only now, when it knows that it is to record
     world.reset(template_reports)
     settings = make_settings(world, new_database())
     with stamina.set_testing(True, attempts=6, cap=True):
         asyncio.run(live_a_life(settings, onboarding_form("acme"), acme_reports))
+        for kind in settings.offered_data_stores[1:-1]:  # the first has had its life, the last brings its own
+            form = onboarding_form(f"{kind.replace('_', '-')}", data_store=kind)
+            asyncio.run(live_briefly(settings, form, defined_report))
     world.control("PUT", "latency", BRISK)
     asyncio.run(live_a_life(settings, onboarding_form("brisk"), acme_reports))
     return recording

@@ -254,6 +254,17 @@ NEW_USER = {
     },
 }
 ERROR = _json("ErrorSchema")
+ASYNC_OPERATION = {
+    "type": "object",
+    "required": ["status"],
+    "properties": {
+        "id": {"type": "string"},
+        "name": {"type": "string"},
+        "status": {"type": "string"},
+        "startTime": {"type": "string"},
+        "error": {"type": "object", "properties": {"code": {"type": "string"}, "message": {"type": "string"}}},
+    },
+}
 ADDED: Mapping[str, Mapping[str, Any]] = {
     # Supabase's document has no operation that creates a user; what it takes is in the server's source
     "supabase": {
@@ -261,6 +272,19 @@ ADDED: Mapping[str, Mapping[str, Any]] = {
             "post": {
                 "requestBody": {"required": True, "content": {"application/json": {"schema": NEW_USER}}},
                 "responses": {"200": _json("UserSchema"), **dict.fromkeys(("400", "401", "403", "422", "500"), ERROR)},
+            }
+        }
+    },
+    # where the header Azure-AsyncOperation leads, as Azure Resource Manager's rules for long-running operations have it
+    "azure_sql": {
+        "/subscriptions/{subscriptionId}/providers/Microsoft.Sql/locations/{locationName}"
+        "/databaseAzureAsyncOperation/{operationId}": {
+            "get": {
+                "parameters": [API_VERSION],
+                "responses": {
+                    "200": {"content": {"application/json": {"schema": ASYNC_OPERATION}}},
+                    "default": {"description": "an error"},
+                },
             }
         }
     },
@@ -279,6 +303,7 @@ ADDED: Mapping[str, Mapping[str, Any]] = {
 
 UNCHECKED: tuple[str, ...] = (
     "Vercel and Entra: they publish no OpenAPI document (of Vercel's there is a generated client only).",
+    "Blob storage, to which large files go, and SQL over TDS, which is no HTTP.",
     "Power BI's errors: its document has no answer but success.",
     "Calls that no document has: GoDaddy v3, the gateway's own answers, and paths that are wrong on purpose.",
     "What is inside a multipart body (an imported .pbix), and the headers of requests: they are not recorded.",

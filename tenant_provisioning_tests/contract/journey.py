@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tenant_provisioning.model.artifact import Artifact, ArtifactKind
 from tenant_provisioning.model.catalog import TemplateReport
 from tenant_provisioning.settings import Settings
 from tenant_provisioning.steps import (
@@ -26,8 +27,9 @@ from tenant_provisioning.steps import (
 )
 from tenant_provisioning.steps.context import StepContext, open_context
 from tenant_provisioning.steps.removal import remove_created
+from tenant_provisioning.steps.report_definition import bound_definition
 from tenant_provisioning.steps.reports import ensure_reports
-from tenant_provisioning.store import organizations
+from tenant_provisioning.store import artifacts, organizations
 from tenant_provisioning.store.database import open_database
 from tenant_provisioning.store.requests import submit
 
@@ -53,6 +55,33 @@ async def live_a_life(settings: Settings, form: Mapping[str, Any], templates: Se
         await deployed_reports.verify(ctx, tuple(templates))
         async for _ in remove_created(ctx):
             pass
+
+
+async def live_briefly(settings: Settings, form: Mapping[str, Any], report: TemplateReport) -> None:
+    """One tenant gets a data store, a dataset over it and a report that is a definition; all is verified and removed."""
+    async with open_database(settings.database_url.get_secret_value(), max_size=1) as db:
+        tenant = await submit(
+            db, dict(form), requested_by="sam@yourplatform.com", default_domain="yourplatform.com",
+            offered=settings.offered_data_stores,
+        )  # fmt: skip
+    async with open_context(settings, tenant.subdomain, RUN) as ctx:
+        steps = (fabric_workspace, fabric_data_store, powerbi_workspace, powerbi_dataset)
+        for step in steps:
+            await step.ensure(ctx)
+        parts = await bound_definition(ctx, report, str((await _dataset(ctx)).vendor_id))
+        workspace = await artifacts.find_artifact(ctx.db, ctx.organization.id, ArtifactKind.POWERBI_WORKSPACE)
+        assert workspace is not None
+        await ctx.vendors.fabric.create_report(str(workspace.vendor_id), report.title, parts, deadline=60)
+        for step in steps:
+            await step.verify(ctx)
+        async for _ in remove_created(ctx):
+            pass
+
+
+async def _dataset(ctx: StepContext) -> Artifact:
+    found = await artifacts.find_artifact(ctx.db, ctx.organization.id, ArtifactKind.DATASET)
+    assert found is not None
+    return found
 
 
 async def _provision(ctx: StepContext, templates: Sequence[TemplateReport]) -> None:

@@ -7,8 +7,8 @@ from tenant_provisioning_tests.contract.excuse import short
 from tenant_provisioning_tests.contract.findings import Findings
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(1800)]
-CALLED = ["fabric", "powerbi", "godaddy", "supabase"]  # the vendors with a document that our clients call
-SIMULATED = [*CALLED, "azure_sql", "key_vault"]
+CALLED = ["fabric", "powerbi", "godaddy", "supabase", "azure_sql"]  # the vendors with a document that our clients call
+SIMULATED = [*CALLED, "key_vault"]
 
 
 @pytest.mark.parametrize("vendor", CALLED)

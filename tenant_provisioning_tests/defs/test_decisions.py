@@ -5,8 +5,6 @@ import pytest
 from tenant_provisioning.defs.decisions import Decision, RunState, Situation, decide
 from tenant_provisioning.model.lifecycle import DeploymentStatus as Status
 
-DEAD = (RunState.FAILED, RunState.CANCELED, RunState.GONE)
-
 
 def test_a_request_without_a_run_is_launched() -> None:
     assert decide(Situation(Status.REQUESTED, holder=None, attempt=None)) is Decision.LAUNCH
@@ -18,12 +16,12 @@ def test_while_a_run_lives_nothing_is_launched_beside_it(status: Status, holder:
     assert decide(Situation(status, holder=holder, attempt=RunState.ALIVE)) is Decision.LEAVE
 
 
-@pytest.mark.parametrize("state", DEAD)
+@pytest.mark.parametrize("state", [RunState.FAILED, RunState.GONE])
 def test_a_run_that_died_while_provisioning_leaves_a_failed_organization(state: RunState) -> None:
     assert decide(Situation(Status.PROVISIONING, holder=state, attempt=RunState.SUCCEEDED)) is Decision.FAIL
 
 
-@pytest.mark.parametrize("state", DEAD)
+@pytest.mark.parametrize("state", [RunState.FAILED, RunState.GONE])
 def test_a_run_that_died_before_its_first_step_does_not_leave_the_request_waiting_for_ever(state: RunState) -> None:
     assert decide(Situation(Status.REQUESTED, holder=None, attempt=state)) is Decision.FAIL
 

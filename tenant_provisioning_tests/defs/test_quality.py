@@ -11,7 +11,7 @@ import pytest
 
 from tenant_provisioning.defs.assets import assets
 from tenant_provisioning.defs.checks import build_checks
-from tenant_provisioning.defs.decisions import GO_LIVE_ATTEMPTS, GO_LIVE_WAIT, is_go_live_due
+from tenant_provisioning.defs.decisions import GO_LIVE_ATTEMPTS, GO_LIVE_WAIT, LONGEST_GO_LIVE_WAIT, is_go_live_due
 from tenant_provisioning.defs.jobs import check_tenant, go_live, provision_tenant
 from tenant_provisioning.defs.platform import Platform
 from tenant_provisioning.defs.quality import approval_sensor, checks_sensor, outbox_sensor
@@ -40,8 +40,10 @@ PARTITION, RUN_KEY = "dagster/partition", "dagster/run_key"
         (False, 1, GO_LIVE_WAIT - 1, False),
         (False, 1, GO_LIVE_WAIT, True),
         (True, 1, GO_LIVE_WAIT, False),
-        (False, GO_LIVE_ATTEMPTS - 1, GO_LIVE_WAIT, True),
-        (False, GO_LIVE_ATTEMPTS, 10 * GO_LIVE_WAIT, False),
+        (False, 3, 2 * GO_LIVE_WAIT, False),
+        (False, 3, 4 * GO_LIVE_WAIT, True),
+        (False, GO_LIVE_ATTEMPTS - 1, LONGEST_GO_LIVE_WAIT, True),
+        (False, GO_LIVE_ATTEMPTS, 10 * LONGEST_GO_LIVE_WAIT, False),
     ],
 )
 def test_an_approval_gets_a_run_and_a_few_more_where_vendors_were_away(

@@ -11,7 +11,8 @@ import sys
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from multiprocessing import Queue, get_context
 from typing import Any
 
@@ -30,6 +31,7 @@ COLUMNS = (
 
 
 def sweep(
+    url: Callable[[str], str],
     *,
     workers: int,
     choose: Any = lambda cases: cases,
@@ -40,31 +42,40 @@ def sweep(
     """The points of the clean run, and the result of every case that `choose` leaves of all."""
     context = get_context("fork")
     tasks, results = context.Queue(), context.Queue()
-    with throwaway_postgres() as server:
-        crew = [
-            context.Process(target=_work, args=(server.url, number, attempts, to_the_end, tasks, results))
-            for number in range(workers)
-        ]
+    crew = [
+        context.Process(target=_work, args=(url, number, attempts, to_the_end, tasks, results))
+        for number in range(workers)
+    ]
+    for process in crew:
+        process.start()
+    try:
+        points = _heard(results, crew)
+        cases = choose([(point, fault) for point in points for fault in point.faults])
+        for case in cases:
+            tasks.put(case)
+        for _ in crew:
+            tasks.put(None)
+        found: list[Result] = []
+        while len(found) < len(cases):
+            result = _heard(results, crew)
+            if isinstance(result, Result):
+                found.append(result)
+                progress(result, len(found), len(cases))
+        return points, found
+    finally:
         for process in crew:
-            process.start()
-        try:
-            points = _heard(results, crew)
-            cases = choose([(point, fault) for point in points for fault in point.faults])
-            for case in cases:
-                tasks.put(case)
-            for _ in crew:
-                tasks.put(None)
-            found: list[Result] = []
-            while len(found) < len(cases):
-                result = _heard(results, crew)
-                if isinstance(result, Result):
-                    found.append(result)
-                    progress(result, len(found), len(cases))
-            return points, found
-        finally:
-            for process in crew:
-                process.kill()
-                process.join()
+            process.kill()
+            process.join()
+
+
+@contextmanager
+def _server(address: str) -> Iterator[Callable[[str], str]]:
+    """Gives the address of any database: on the server at this address, or on one that is gone at the end."""
+    if address:
+        yield lambda name: f"{address.rpartition('/')[0]}/{name}"
+        return
+    with throwaway_postgres() as server:
+        yield server.url
 
 
 def _work(url: Any, number: int, attempts: int, to_the_end: bool, tasks: "Queue[Any]", results: "Queue[Any]") -> None:
@@ -156,17 +167,22 @@ def _explained(result: Result) -> str:
 @click.option(
     "--attempts", default=1, show_default=True, help="Attempts of a call within a client; 1 leaves all to the steps."
 )
+@click.option("--server", default="", help="The address of a PostgreSQL server to work in, instead of one of its own.")
 @click.option(
     "--to-the-end", is_flag=True, help="Tell every chapter to its end, also where the state is the clean run's again."
 )
-def main(*, workers: int, only: str, sample: int, seed: int, attempts: int, to_the_end: bool) -> None:
+def main(*, workers: int, only: str, sample: int, seed: int, attempts: int, server: str, to_the_end: bool) -> None:
     """Every vendor call and every commit of a tenant's story x every kind of fault, and what became of each."""
     began = time.monotonic()
 
     def choose(cases: list[Any]) -> list[Any]:
         wanted = [(point, fault) for point, fault in cases if only in f"{point.chapter}/{point} x {fault}"]
         random.Random(seed).shuffle(wanted)  # noqa: S311 - repeatable on purpose
-        return wanted[: sample or None]
+        if not sample:
+            return wanted
+        numbers = Counter[str]()  # a sample holds as many different faults as it can
+        ranked = [(numbers.update([fault]), numbers[fault], at) for at, (_, fault) in enumerate(wanted)]
+        return [wanted[at] for _, _, at in sorted(ranked, key=lambda one: one[1:])][:sample]
 
     def progress(result: Result, done: int, of: int) -> None:
         if result.outcome == "FAILED":
@@ -174,7 +190,10 @@ def main(*, workers: int, only: str, sample: int, seed: int, attempts: int, to_t
         if done % 50 == 0 or done == of:
             click.echo(f"{done} of {of} after {time.monotonic() - began:.0f} s", err=True)
 
-    points, results = sweep(workers=workers, choose=choose, attempts=attempts, to_the_end=to_the_end, progress=progress)
+    with _server(server) as url:
+        points, results = sweep(
+            url, workers=workers, choose=choose, attempts=attempts, to_the_end=to_the_end, progress=progress
+        )
     told = summary(points, results)
     if results:
         click.echo(table(results), err=True)

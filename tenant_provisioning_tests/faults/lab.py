@@ -6,6 +6,7 @@ What a person, the sensors and the runs do here is the product's own code. Time 
 import asyncio
 import copy
 import logging
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -47,6 +48,7 @@ PLANTED = {
 }
 UNCHANGING = {"providers", "module_templates", "module_features", "report_templates", "roles", "schema_migrations"}
 TIME_PASSES = """
+    update organizations set next_attempt_at = now() where next_attempt_at > now();
     update email_outbox set not_before = least(not_before, now()), claimed_at = claimed_at - interval '1 hour';
     update qa_results set checked_at = checked_at - interval '1 hour'
     where id in (select max(id) from qa_results where outcome = 'not_carried_out' group by organization_id)"""
@@ -154,7 +156,7 @@ class Lab:
         logging.getLogger().addHandler(_Ear(self.said))
         logging.getLogger().setLevel(logging.INFO)
         stamina.set_testing(True, attempts=10, cap=True)  # nobody waits; how often a call is tried says CALL_ATTEMPTS
-        name = f"faults_{number}"
+        name = f"faults_{os.getpid()}_{number}"
         with psycopg.connect(postgres_url("postgres"), autocommit=True) as connection:
             connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
         self.url = postgres_url(name)

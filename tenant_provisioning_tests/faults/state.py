@@ -16,7 +16,7 @@ TOLD = re.compile(r"eyJ[\w-]{20,}\.|Server=[^;\s]+;Database=|postgres:[^@\s]+@|t
 DROPPED = {
     "id", "attempt", "sequence", "rollback_attempt", "status_reason", "run_id", "reason", "operation_id", "import_id",
     "attempts", "last_error", "evidence", "evidence_hash", "message_id", "body_text", "body_html", "claimed_by_run",
-    "retried_by_itself",
+    "waits", "again_at",
 }  # fmt: skip
 PASSING = {"claimed_at", "handed_over_at", "activated_at", "checks_requested_at", "next_attempt_at", "not_before"}
 QUERIES = {

@@ -25,7 +25,7 @@ from tenant_provisioning_tests.faults.runs import Unit, carry_out, retried_after
 
 CHAPTERS = ("provisioning", "go_live", "rollback")
 PERSON = "sam@yourplatform.com"
-MOST_TURNS = 12
+MOST_TURNS, MOST_HELP = 12, 2
 SENSORS = {
     "provisioning": ("sensor/onboarding", "sensor/run_failure", "sensor/checks", "sensor/outbox"),
     "go_live": ("sensor/approval", "sensor/run_failure", "sensor/checks", "sensor/outbox"),
@@ -37,10 +37,9 @@ BeforeUnit = Callable[[str, dg.DagsterRun | None, frozenset[str]], None]
 
 @dataclass
 class Ending:
-    """How a chapter ended: whether it reached its end, and how often a person had to help."""
+    """How a chapter ended: whether it reached its end, and if not, what was said last."""
 
     reached: bool
-    helped: int
     why: str = ""
 
 
@@ -48,42 +47,41 @@ class Story:
     """Tells the chapters in one laboratory.
 
     `before_unit` is called with the name of each unit (a step or check of a run, a sensor's look, a person's act), its run if it
-    is a run's, and what that run has done.
+    is a run's, and what that run has done. `helped` counts how often a person had to do something again.
     """
 
     def __init__(self, lab: Lab, before_unit: BeforeUnit = lambda *_: None) -> None:
-        self.lab, self._before_unit = lab, before_unit
+        self.lab, self._before_unit, self.helped = lab, before_unit, 0
 
-    def begin(self, chapter: str) -> int:
-        """The person's part of the chapter, repeated when it failed; how many repetitions it took."""
+    def begin(self, chapter: str) -> None:
+        """The person's part of the chapter, repeated when it failed."""
         act = {"provisioning": _submit, "go_live": _approve, "rollback": _wish_rollback}[chapter]
         name = f"person/{act.__name__.strip('_')}"
         for attempt in range(3):
+            self.helped += attempt > 0
             try:
                 self._before_unit(name, None, frozenset())
                 asyncio.run(_with_db(self.lab, act))
             except (ProvisioningError, psycopg.Error) as error:
                 self.lab.said.lines.append(f"{name}: {error}")
             else:
-                return attempt
-        return 3
+                return
 
     def tell(self, chapter: str) -> Ending:
         """The chapter's end, reached by the sensors' turns alone, or with a person who asks again where they stand still."""
-        helped = 0
         for _ in range(MOST_TURNS):
             self.lab.time_passes()
             acted = self.turn(chapter)
             with COMMITS.looking_away():
                 if asyncio.run(_with_db(self.lab, lambda lab, db: _has_ended(lab, db, chapter))):
-                    return Ending(True, helped)
+                    return Ending(True)
             if not acted:
-                if helped == 2:
+                if self.helped == MOST_HELP:
                     break
-                helped += 1
+                self.helped += 1
                 with COMMITS.looking_away():
                     asyncio.run(_with_db(self.lab, lambda lab, db: _help(lab, db, chapter)))
-        return Ending(False, helped, self.lab.said.text()[-2000:])
+        return Ending(False, self.lab.said.text()[-2000:])
 
     def turn(self, chapter: str) -> bool:
         """One look of every sensor that has a part in the chapter, and the runs they ask for; whether anything happened."""

@@ -165,21 +165,21 @@ class Experiment:
             signal.alarm(0)
             COMMITS.calm()
 
-    def _recovered(self) -> tuple[bool, int, str]:
-        """Whether the chapter's end was reached, how often a person helped, and why not."""
-        chapter, unit, helped = self.point.chapter, self.point.unit, 0
+    def _recovered(self) -> tuple[bool, str]:
+        """Whether the chapter's end was reached, and why not."""
+        chapter, unit = self.point.chapter, self.point.unit
         try:
             if self._kills:
                 self._killed()
             elif unit.startswith("person/"):
-                helped = self.story.begin(chapter)
+                self.story.begin(chapter)
             elif self.moment.run is not None:
                 self.story.go_on(self.lab.runs.known[self.moment.run].run, self.moment.done)
             ending = self.story.tell(chapter)
         except Converged:
             self._converged = True
-            return True, helped, ""
-        return ending.reached, helped + ending.helped, ending.why
+            return True, ""
+        return ending.reached, ending.why
 
     def _killed(self) -> None:
         """The unit in a process of its own, which the fault kills; then what Dagster or the person does about that."""
@@ -191,6 +191,7 @@ class Experiment:
             if unit.startswith("person/"):
                 self.story.begin(self.point.chapter)
             elif run is None:
+                self._before_unit(unit, None, frozenset())
                 self.story.look(unit)
             else:
                 self.story.go_on(run, self.moment.done, report)
@@ -232,8 +233,8 @@ class Experiment:
             return True
         return COMMITS.struck if self.point.side == "commit" else bool(self.lab.world.ask("struck"))
 
-    def _judged(self, recovered: tuple[bool, int, str]) -> Result:
-        reached, helped, why = recovered
+    def _judged(self, recovered: tuple[bool, str]) -> Result:
+        reached, why = recovered
         if not self._has_struck():
             return Result(self.point, self.fault, "missed")
         text = self.lab.said.text()
@@ -243,7 +244,7 @@ class Experiment:
         if not reached or found or told:
             why = f"told: {told}" if told else why
             return Result(self.point, self.fault, "FAILED", found, why)
-        return Result(self.point, self.fault, "rerun" if helped else "alone")
+        return Result(self.point, self.fault, "rerun" if self.story.helped else "alone")
 
 
 def _too_long(_number: int, _frame: FrameType | None) -> None:

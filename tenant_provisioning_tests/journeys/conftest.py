@@ -26,7 +26,7 @@ from tenant_provisioning.store.database import Database, open_database
 from tenant_provisioning.store.requests import submit
 
 T = TypeVar("T")
-STARTING = 120  # seconds a busy machine may need
+STARTING = 180  # seconds a busy machine may need
 AT_WORK = (DeploymentStatus.REQUESTED, DeploymentStatus.PROVISIONING, DeploymentStatus.ROLLING_BACK)
 ACME = {"lms": "APTEM", "english_maths": "BKSB", "crm": "HUBSPOT"}
 BETA = {"lms": "BUD", "english_maths": "CENTURY", "crm": "SALESFORCE"}
@@ -144,7 +144,7 @@ class Journey:
         return str(told["runOrError"]["status"])
 
 
-def eventually(question: Callable[[], T | None], what: str, seconds: float = 120) -> T:
+def eventually(question: Callable[[], T | None], what: str, seconds: float = 240) -> T:
     """Asks again until there is an answer; fails with `what` when `seconds` have passed."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

@@ -19,7 +19,7 @@ from tenant_provisioning.vendors.dns import Resolver
 
 Journey = Any  # the class lives in this folder's conftest, which tests do not import
 Run = Callable[..., str]
-pytestmark = [pytest.mark.journey, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.journey
 
 REQUEST: dict[str, Any] = {
     "name": "Lively College", "subdomain": "lively", "lms": "BUD", "english_maths": "CENTURY", "crm": "SALESFORCE",

@@ -5,16 +5,21 @@ Database and world are made once a module; each test has an organization of its 
 
 import asyncio
 import itertools
+import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tenant_provisioning.model.catalog import ReportStrategy, TemplateReport
+from tenant_provisioning.catalog.definitions import inspect_definition
+from tenant_provisioning.model.catalog import Catalog, ReportStrategy, TemplateReport
 from tenant_provisioning.settings import Settings
 from tenant_provisioning.steps import fabric_data_store, fabric_workspace, powerbi_dataset, powerbi_workspace
 from tenant_provisioning.steps.context import StepContext, open_context
+from tenant_provisioning.store.catalog import sync_catalog
 from tenant_provisioning.store.database import open_database
 from tenant_provisioning.store.requests import submit
 from tenant_provisioning.store.vault import Vault
@@ -137,8 +142,43 @@ async def reports_ctx(
         yield context
 
 
+@pytest.fixture(scope="session")
+def report_definition(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a report's definition, as git integration lays it out."""
+    folder = tmp_path_factory.mktemp("definitions") / "attendance.Report"
+    (folder / "definition").mkdir(parents=True)
+    (folder / ".platform").write_text('{"metadata": {"type": "Report", "displayName": "Template"}}')
+    reference = {"byPath": {"path": "../attendance.SemanticModel"}}
+    (folder / "definition.pbir").write_text(json.dumps({"version": "4.0", "datasetReference": reference}))
+    (folder / "definition" / "report.json").write_text('{"themeCollection": {}}')
+    return folder
+
+
 @pytest.fixture(scope="module")
-def next_template(acme_reports: tuple[TemplateReport, ...]) -> Callable[[ReportStrategy], TemplateReport]:
+def defined_reports(platform_url: str, sample_catalog: Catalog, report_definition: Path) -> tuple[TemplateReport, ...]:
+    """Templates that are definitions, which the database knows beside the sample's."""
+    feature, sha256 = sample_catalog.reports[0].feature_key, inspect_definition(report_definition).sha256
+    made = tuple(
+        TemplateReport(
+            f"defined_{number}", f"Defined Report {number}", ReportStrategy.DEFINITION, feature, sha256,
+            definition_path=str(report_definition),
+        )
+        for number in range(40)
+    )  # fmt: skip
+
+    async def sync() -> None:
+        async with open_database(platform_url, max_size=1) as db:
+            await sync_catalog(db, replace(sample_catalog, reports=(*sample_catalog.reports, *made)))
+
+    asyncio.run(sync())
+    return made
+
+
+@pytest.fixture(scope="module")
+def next_template(
+    acme_reports: tuple[TemplateReport, ...], defined_reports: tuple[TemplateReport, ...]
+) -> Callable[[ReportStrategy], TemplateReport]:
     """Gives a template of this strategy that matches Acme and that nobody has had before."""
-    left = {strategy: iter([one for one in acme_reports if one.strategy is strategy]) for strategy in ReportStrategy}
+    known = (*acme_reports, *defined_reports)
+    left = {strategy: iter([one for one in known if one.strategy is strategy]) for strategy in ReportStrategy}
     return lambda strategy: next(left[strategy])

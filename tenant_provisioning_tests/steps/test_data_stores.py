@@ -11,7 +11,8 @@ from psycopg import sql
 
 from tenant_provisioning.model.artifact import ArtifactKind
 from tenant_provisioning.model.data_store import DataStoreKind
-from tenant_provisioning.model.errors import OwnershipConflict, SetupError
+from tenant_provisioning.model.errors import OwnershipConflict, SetupError, VendorUnavailable
+from tenant_provisioning.model.naming import database_name
 from tenant_provisioning.steps import fabric_data_store, fabric_workspace, powerbi_dataset, powerbi_workspace
 from tenant_provisioning.steps.context import StepContext
 from tenant_provisioning.steps.data_stores.warehouse import OWN_SCHEMA
@@ -65,15 +66,35 @@ async def test_from_the_request_to_a_dataset_that_reads_it(
         assert vendors() == before
 
 
+def users_of(world: Any, name: str) -> list[str]:
+    """Who is let into an Azure SQL database."""
+    return next(one["users"] for one in world.snapshot()["azure_sql"]["databases"] if one["name"] == name)
+
+
 async def test_a_copy_of_the_template_knows_none_of_the_templates_users(
     make_acme: Callable[..., str], world: Any, open_ctx: OpenCtx
 ) -> None:
     async with open_ctx(await asyncio.to_thread(make_acme, fabric_workspace, data_store="azure_sql_database")) as ctx:
+        world.fault("sql.batch", "lost_response", match={"": "DROP USER"})
+        with pytest.raises(VendorUnavailable):
+            await fabric_data_store.ensure(ctx)
         await fabric_data_store.ensure(ctx)
 
-    databases = {one["name"]: one for one in world.snapshot()["azure_sql"]["databases"]}
-    assert databases["template"]["users"]
-    assert databases[f"db_{ctx.organization.subdomain.replace('-', '_')}"]["users"] == []
+        assert users_of(world, "template")
+        assert users_of(world, database_name(ctx.organization.subdomain)) == []
+
+
+async def test_a_copy_made_anew_is_stripped_anew(make_acme: Callable[..., str], world: Any, open_ctx: OpenCtx) -> None:
+    subdomain = await asyncio.to_thread(make_acme, fabric_workspace, fabric_data_store, data_store="azure_sql_database")
+    async with open_ctx(subdomain) as ctx:
+        row = await artifacts.find_artifact(ctx.db, ctx.organization.id, ArtifactKind.DATA_STORE)
+        assert row is not None
+        assert row.details["template_users_removed"]
+        await fabric_data_store.remove(ctx, row)
+
+        await fabric_data_store.ensure(ctx)
+
+        assert users_of(world, database_name(subdomain)) == []
 
 
 @pytest.mark.parametrize("kind", OURS[1:], ids=str)

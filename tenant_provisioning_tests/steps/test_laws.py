@@ -261,6 +261,7 @@ THINGS = (
     ),
     Thing(K.REPORT, None, "powerbi.clone_report", make_report, strategy=ReportStrategy.CLONE, has_mark=False),
     Thing(K.REPORT, None, "powerbi.import", make_report, strategy=ReportStrategy.IMPORT, has_mark=False),
+    Thing(K.REPORT, None, "fabric.create_report", make_report, strategy=ReportStrategy.DEFINITION, has_mark=False),
     Thing(K.SUPER_USER, super_users, "supabase.create_user", make_user),
 )
 EVERY_THING = pytest.mark.parametrize("thing", THINGS, ids=str)

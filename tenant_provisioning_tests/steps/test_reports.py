@@ -1,8 +1,11 @@
 """Reports: none twice, none bound elsewhere, no dataset left behind, and one that fails fails alone."""
 
+import json
 from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,12 +21,14 @@ from tenant_provisioning.steps import (
     powerbi_workspace,
 )
 from tenant_provisioning.steps.context import StepContext
+from tenant_provisioning.steps.report_definition import bond
 from tenant_provisioning.steps.reports import ensure_reports
 from tenant_provisioning.store import artifacts, progress, reports
 from tenant_provisioning.store.progress import StepState
+from tenant_provisioning.vendors.fabric_records import DefinitionPart
 
 NextTemplate = Callable[[ReportStrategy], TemplateReport]
-BOTH = pytest.mark.parametrize("strategy", list(ReportStrategy))
+EACH = pytest.mark.parametrize("strategy", list(ReportStrategy))
 
 
 async def deploy(ctx: StepContext, *templates: TemplateReport) -> list[ProvisioningError]:
@@ -52,7 +57,7 @@ async def datasets(ctx: StepContext) -> list[str]:
     return [dataset.name for dataset in await ctx.vendors.powerbi.list_datasets(workspace_id)]
 
 
-@BOTH
+@EACH
 async def test_a_report_is_bound_to_the_tenants_dataset_and_mapped(
     reports_ctx: StepContext, next_template: NextTemplate, strategy: ReportStrategy
 ) -> None:
@@ -98,6 +103,72 @@ async def test_reports_that_nothing_went_wrong_with_cost_no_call_more(
     assert again == looking
 
 
+async def test_a_defined_report_is_made_in_one_call_and_bound_from_its_first_moment(
+    reports_ctx: StepContext, world: Any, next_template: NextTemplate
+) -> None:
+    template = next_template(ReportStrategy.DEFINITION)
+    workspace_id, dataset_id = await ids(reports_ctx)
+
+    assert await deploy(reports_ctx, template) == []
+
+    asked = [f"{seen['vendor']}.{seen['operation']}" for seen in world.requests() if seen["method"] == "POST"]
+    assert asked == ["fabric.create_report"]
+    row = await artifacts.find_artifact(reports_ctx.db, reports_ctx.organization.id, ArtifactKind.REPORT, template.key)
+    assert row is not None
+    parts = await reports_ctx.vendors.fabric.get_definition(workspace_id, str(row.vendor_id), deadline=20)
+    content = {part.path: part.content.decode() for part in parts}
+    assert set(content) - {".platform"} == {"definition.pbir", "definition/report.json"}
+    assert json.loads(content["definition.pbir"])["datasetReference"] == {
+        "byConnection": {"connectionString": f"semanticmodelid={dataset_id}"}
+    }
+    assert await datasets(reports_ctx) == [f"{reports_ctx.organization.name} dataset"]
+
+
+async def test_a_definition_is_taken_from_a_report_of_the_template_workspace(
+    reports_ctx: StepContext, next_template: NextTemplate
+) -> None:
+    fabric, settings = reports_ctx.vendors.fabric, reports_ctx.settings
+    parts = (bond(str(settings.template_dataset_id)), DefinitionPart("definition/report.json", b'{"pages": 7}'))
+    name = f"Template for {reports_ctx.organization.subdomain}"
+    item = await fabric.create_report(str(settings.template_workspace_id), name, parts, deadline=20)
+    template = replace(next_template(ReportStrategy.DEFINITION), definition_path=None, source_report_id=item.id)
+    workspace_id, dataset_id = await ids(reports_ctx)
+
+    assert await deploy(reports_ctx, template) == []
+
+    assert await bound(reports_ctx, template) == [dataset_id]
+    row = await artifacts.find_artifact(reports_ctx.db, reports_ctx.organization.id, ArtifactKind.REPORT, template.key)
+    assert row is not None
+    content = await fabric.get_definition(workspace_id, str(row.vendor_id), deadline=20)
+    assert DefinitionPart("definition/report.json", b'{"pages": 7}') in content
+
+
+async def test_a_definition_that_cannot_be_read_fails_alone_and_names_the_folder(
+    reports_ctx: StepContext, next_template: NextTemplate, tmp_path: Path
+) -> None:
+    broken = replace(next_template(ReportStrategy.DEFINITION), definition_path=str(tmp_path / "gone.Report"))
+
+    [error] = await deploy(reports_ctx, broken, next_template(ReportStrategy.DEFINITION))
+
+    assert "gone.Report" in str(error)
+    assert "catalog check" in str(error)
+
+
+async def test_a_report_whose_making_outlived_us_is_taken_up(
+    reports_ctx: StepContext, world: Any, next_template: NextTemplate
+) -> None:
+    template = next_template(ReportStrategy.DEFINITION)
+    fault = world.fault("fabric.get_operation", "error_before", status=503, times=3)
+    assert len(await deploy(reports_ctx, template)) <= 1
+    assert world.fault_struck(fault) >= 1
+    world.clear_faults()
+
+    assert await deploy(reports_ctx, template) == []
+
+    assert len(await bound(reports_ctx, template)) == 1
+    assert len(world.requests("fabric.create_report")) == 1
+
+
 @pytest.mark.parametrize("crash", ["powerbi.rebind_report", "powerbi.delete_dataset"])
 async def test_a_crash_between_import_and_the_end_leaves_no_dataset_after_the_next_attempt(
     reports_ctx: StepContext, world: Any, next_template: NextTemplate, crash: str
@@ -115,7 +186,7 @@ async def test_a_crash_between_import_and_the_end_leaves_no_dataset_after_the_ne
     assert await bound(ctx, template) == [dataset_id]
 
 
-@BOTH
+@EACH
 async def test_a_report_that_somebody_deleted_is_made_again(
     reports_ctx: StepContext, next_template: NextTemplate, strategy: ReportStrategy
 ) -> None:
@@ -131,7 +202,7 @@ async def test_a_report_that_somebody_deleted_is_made_again(
     assert await bound(ctx, template) == [dataset_id]
 
 
-@BOTH
+@EACH
 async def test_a_report_bound_elsewhere_is_bound_back_and_the_other_dataset_stays(
     reports_ctx: StepContext, world: Any, next_template: NextTemplate, strategy: ReportStrategy
 ) -> None:

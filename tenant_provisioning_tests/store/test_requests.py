@@ -8,13 +8,15 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from tenant_provisioning.model.errors import LifecycleError, NoSuchTenant, RequestInvalid
+from tenant_provisioning.model.data_store import DataStoreKind, OwnDataStore
+from tenant_provisioning.model.errors import LifecycleError, NoSuchTenant, RequestInvalid, SetupError
 from tenant_provisioning.model.lifecycle import DeploymentStatus
-from tenant_provisioning.model.tenant import DataStoreKind, OnboardingForm, Organization, SuperUser
+from tenant_provisioning.model.tenant import OnboardingForm, Organization, SuperUser
 from tenant_provisioning.store.audit import list_audit
 from tenant_provisioning.store.database import Database
-from tenant_provisioning.store.organizations import claim, move
+from tenant_provisioning.store.organizations import claim, get_connection, move
 from tenant_provisioning.store.requests import get_form, list_work, next_attempt, retry, submit
+from tenant_provisioning.store.vault import Vault, generate_key
 
 Form = Callable[..., dict[str, Any]]
 S = DeploymentStatus
@@ -215,3 +217,43 @@ async def test_work_lists_what_is_not_finished_with_its_claim(
     await move(db, other.id, S.PROVISIONING, actor="run 1")
     await move(db, other.id, S.PENDING_QA, actor="run 1")
     assert [work.organization_id for work in await list_work(db)] == [acme.id]
+
+
+OWN = {
+    "kind": "bring_your_own",
+    "workspace_url": "https://app.fabric.microsoft.com/groups/3f2504e0-4f89-41d3-9a0c-0305e82c3301",
+    "connection_string": "Server=x.datawarehouse.fabric.microsoft.com;Database=sales;Password=hunter2",
+}
+KINDS = tuple(DataStoreKind)
+
+
+async def test_a_connection_string_is_encrypted_as_it_arrives_and_no_row_has_it_in_the_clear(
+    filled_db: Database, form: Form
+) -> None:
+    vault = Vault(generate_key())
+    organization = await submit(
+        filled_db, form(data_store=OWN), requested_by="sam", default_domain="x.example", offered=KINDS, vault=vault
+    )
+
+    sealed = await get_connection(filled_db, organization.id)
+    assert sealed is not None
+    assert vault.decrypt(sealed, organization.id, "data_store_connection") == OWN["connection_string"]
+    read = await get_form(filled_db, organization.id)
+    assert read.own_data_store == OwnDataStore(OWN["workspace_url"])
+    async with filled_db.connection() as connection:
+        rows = await connection.execute(
+            "select form::text as text from onboarding_requests union all select to_jsonb(a)::text from audit_log a"
+        )
+        assert not [row for row in [row["text"] async for row in rows] if "hunter2" in row or "sales" in row]
+
+
+async def test_a_connection_string_that_nothing_can_encrypt_leaves_no_row(filled_db: Database, form: Form) -> None:
+    with pytest.raises(SetupError, match="SECRETS_KEY"):
+        await submit(filled_db, form(data_store=OWN), requested_by="sam", default_domain="x.example", offered=KINDS)
+
+    assert await rows_in(filled_db) == [0, 0, 0, 0]
+
+
+async def test_a_kind_that_is_not_offered_is_refused(filled_db: Database, form: Form) -> None:
+    with pytest.raises(RequestInvalid, match="Choose one of: lakehouse"):
+        await onboard(filled_db, form(data_store="warehouse"))

@@ -48,15 +48,19 @@ NOBODYS = {
 HIDDEN_COLUMNS = {
     ("organizations", "data_store_connection"),
     ("organizations", "claimed_by_run"),
+    ("organizations", "powerbi_profile_id"),
     ("organizations", "claimed_at"),
     ("organizations", "checks_requested_at"),
     ("organizations", "rollback_requested_at"),
     ("organizations", "rollback_requested_by"),
     ("organizations", "rollback_attempt"),
+    ("organizations", "next_attempt_at"),
+    ("organizations", "waits"),
     ("provisioned_artifacts", "details"),
     ("audit_log", "details"),
     ("report_templates", "source_report_id"),
     ("report_templates", "pbix_path"),
+    ("report_templates", "definition_path"),
 }
 REFUSED = psycopg.errors.InsufficientPrivilege
 

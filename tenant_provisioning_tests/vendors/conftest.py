@@ -31,6 +31,7 @@ class Simulator:
     url: str
     ca_file: Path
     dns_port: int
+    tds_port: int
     trusting: ssl.SSLContext
 
     def control(self, method: str, path: str, body: Any = None) -> Any:
@@ -76,7 +77,7 @@ def running_simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simu
             time.sleep(0.05)
         told = json.loads(ready.read_text())
         trusting = ssl.create_default_context(cafile=str(ca_file))
-        yield Simulator(told["url"], ca_file, told["dns_port"], trusting)
+        yield Simulator(told["url"], ca_file, told["dns_port"], told["tds_port"], trusting)
     finally:
         process.terminate()
         try:

@@ -247,3 +247,15 @@ def test_a_password_is_never_sent_without_tls() -> None:
 def test_a_sender_without_an_address_is_a_mistake_in_the_settings() -> None:
     with pytest.raises(SetupError, match="MAIL_FROM"):
         Mailer("localhost", 25, sender="Training Platform")
+
+
+async def test_checking_greets_and_logs_in_and_sends_nothing(
+    start: Callable[..., Sink], server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
+) -> None:
+    sink = start(tls_context=server_tls, require_starttls=True, login=True)
+    options = {"sender": SENDER, "username": "platform", "tls": client_tls}
+    await Mailer("localhost", sink.port, password="right", **options).check()
+    with pytest.raises(VendorRejected, match="SMTP_PASSWORD") as refusal:
+        await Mailer("localhost", sink.port, password="wrong", **options).check()
+    assert refusal.value.operation == "greet"
+    assert sink.received == []

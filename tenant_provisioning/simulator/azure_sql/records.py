@@ -54,6 +54,7 @@ class Database:
     settings: Mapping[str, Any] = field(default_factory=dict)
     users: tuple[str, ...] = ()
     tables: Mapping[str, TableData] = field(default_factory=dict)
+    schemas: Mapping[str, str] = field(default_factory=dict)  # those that users own, with their owners
     system: bool = False
 
 

@@ -75,6 +75,7 @@ class AzureSqlState:
             now,
             users=("template_reader", "template_loader"),
             tables=template.tables(),
+            schemas={"staging": "template_loader"},
         )
         for database in (system, model):
             self._keep(database)
@@ -113,9 +114,11 @@ class AzureSqlState:
             raise database_not_found(SERVER, RESOURCE_GROUP, name)
         return found
 
-    def fill(self, name: str, tables: Mapping[str, TableData], users: tuple[str, ...]) -> None:
+    def fill(
+        self, name: str, tables: Mapping[str, TableData], users: tuple[str, ...], schemas: Mapping[str, str]
+    ) -> None:
         """The database with this content, as somebody's SQL left it."""
-        self._keep(replace(self.get_database(name), tables=tables, users=users))
+        self._keep(replace(self.get_database(name), tables=tables, users=users, schemas=schemas))
 
     def store_at(self, server: str, database: str) -> Store | None:
         """The database that answers SQL at this address, as a reader of data stores sees it; None where none does."""
@@ -191,6 +194,7 @@ class AzureSqlState:
             settings=wish.settings,
             users=source.users if source else (),
             tables=source.tables if source else {},
+            schemas=source.schemas if source else {},
         )
         return self._keep(database), self._begin("create", database, replace(database, status="Online"))
 

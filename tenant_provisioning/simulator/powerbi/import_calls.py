@@ -1,5 +1,9 @@
 """The calls about imports: a file in the body, or the address of one that was put into a temporary place before."""
 
+import base64
+import binascii
+import re
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 from starlette.datastructures import UploadFile
@@ -15,8 +19,13 @@ from tenant_provisioning.simulator.http import BadBody, VendorAnswer, answer, op
 from tenant_provisioning.simulator.powerbi import bodies, views
 from tenant_provisioning.simulator.powerbi.access import ROOT, Call, route
 from tenant_provisioning.simulator.powerbi.imports import CONFLICTS
+from tenant_provisioning.simulator.powerbi.records import Upload
+
+if TYPE_CHECKING:
+    from tenant_provisioning.simulator.powerbi.state import PowerBIState
 
 UPLOADS = f"{ROOT}/temporaryUploads"
+BLOCK = re.compile(r"<(?:Latest|Uncommitted)>([^<]+)</")
 
 
 def import_routes() -> list[Route]:
@@ -27,9 +36,9 @@ def import_routes() -> list[Route]:
         route("GET", one, "list_imports", list_imports),
         route("GET", f"{one}/{{import}}", "get_import", get_import),
         route("POST", f"{one}/createTemporaryUploadLocation", "create_upload_location", create_upload_location),
-        Route(f"{UPLOADS}/{{upload}}", operation("powerbi", "upload_blob", upload_blob), methods=["PUT"]),
+        Route(f"{UPLOADS}/{{upload}}", operation("storage", "upload_blob", upload_blob), methods=["PUT"]),
         # pbipy posts a form to the place; whether blob storage takes that is not known
-        Route(f"{UPLOADS}/{{upload}}", operation("powerbi", "upload_blob", upload_form), methods=["POST"]),
+        Route(f"{UPLOADS}/{{upload}}", operation("storage", "upload_blob", upload_form), methods=["POST"]),
     ]
 
 
@@ -85,9 +94,13 @@ async def create_upload_location(call: Call) -> Response:
 
 
 async def upload_blob(request: Request) -> Response:
-    """PUT of the file to the temporary place, as blob storage takes it: 201 and no body."""
+    """PUT of the file to the temporary place, as blob storage takes it: whole, or in blocks and then the list of them."""
+    if request.query_params.get("comp") == "block":
+        return _keep_block(request, await request.body())
+    if request.query_params.get("comp") == "blocklist":
+        return _join_blocks(request, (await request.body()).decode(errors="replace"))
     if request.headers.get("x-ms-blob-type") != "BlockBlob":
-        raise VendorAnswer(400, None, {"x-ms-error-code": "MissingRequiredHeader"})
+        raise _storage_refusal(400, "MissingRequiredHeader")
     return _stored(request, await request.body())
 
 
@@ -96,14 +109,43 @@ async def upload_form(request: Request) -> Response:
     return _stored(request, await _only_file(request))
 
 
-def _stored(request: Request, content: bytes) -> Response:
-    powerbi = request.scope["world"].powerbi
+def _keep_block(request: Request, content: bytes) -> Response:
+    name = request.query_params.get("blockid", "")
     try:
-        upload = powerbi.uploaded(request.path_params["upload"], request.query_params.get("sig", ""))
-    except Refusal:
-        raise VendorAnswer(403, None, {"x-ms-error-code": "AuthenticationFailed"}) from None
-    powerbi.fill_upload(upload, content)
+        base64.b64decode(name, validate=True)
+    except binascii.Error:
+        raise _storage_refusal(400, "InvalidQueryParameterValue") from None
+    upload = _upload(request)
+    if not name or not content or any(len(known) != len(name) for known in upload.blocks):
+        raise _storage_refusal(400, "InvalidBlobOrBlock")
+    request.scope["world"].powerbi.add_block(upload, name, content)
     return Response(b"", 201)
+
+
+def _join_blocks(request: Request, listed: str) -> Response:
+    upload, names = _upload(request), BLOCK.findall(listed)
+    if not names or any(name not in upload.blocks for name in names):
+        raise _storage_refusal(400, "InvalidBlockList")
+    request.scope["world"].powerbi.fill_upload(upload, b"".join(upload.blocks[name] for name in names))
+    return Response(b"", 201)
+
+
+def _stored(request: Request, content: bytes) -> Response:
+    request.scope["world"].powerbi.fill_upload(_upload(request), content)
+    return Response(b"", 201)
+
+
+def _upload(request: Request) -> Upload:
+    """The place that the address names; 403 where its signature is wrong or old."""
+    powerbi: PowerBIState = request.scope["world"].powerbi
+    try:
+        return powerbi.uploaded(request.path_params["upload"], request.query_params.get("sig", ""))
+    except Refusal:
+        raise _storage_refusal(403, "AuthenticationFailed") from None
+
+
+def _storage_refusal(status: int, code: str) -> VendorAnswer:
+    return VendorAnswer(status, None, {"x-ms-error-code": code})
 
 
 async def _content(call: Call) -> bytes:

@@ -1,6 +1,7 @@
 """What Power BI remembers beside the workspaces and items that it shares with Fabric."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +61,4 @@ class Upload:
     signature: str
     expires_at: float
     package: str | None = None
+    blocks: Mapping[str, bytes] = field(default_factory=dict)

@@ -126,8 +126,12 @@ class PowerBIState:
         return upload
 
     def fill_upload(self, upload: Upload, content: bytes) -> None:
-        """Keep what was put into the place."""
-        self.uploads.put(upload.id, replace(upload, package=self.imports.keep(content)))
+        """Keep what was put into the place, whole."""
+        self.uploads.put(upload.id, replace(upload, package=self.imports.keep(content), blocks={}))
+
+    def add_block(self, upload: Upload, name: str, content: bytes) -> None:
+        """Keep a block of a file until the list of its blocks is put."""
+        self.uploads.put(upload.id, replace(upload, blocks={**upload.blocks, name: content}))
 
     # data sources by the gateway that Power BI makes up for each
 

@@ -35,10 +35,10 @@ def _azure(world: World, name: str) -> Place | None:
 
     def content() -> Content:
         now = world.azure_sql.get_database(name)
-        return Content(now.tables, now.users)
+        return Content(now.tables, now.users, now.schemas)
 
     def keep(after: Content) -> None:
-        world.azure_sql.fill(name, after.tables, after.users)
+        world.azure_sql.fill(name, after.tables, after.users, after.schemas)
 
     # the service principal is the server's administrator; nobody else is known there
     return Place(SERVER_HOST, name, content, keep, lambda caller: caller == object_id_of(CLIENT_ID))

@@ -27,6 +27,11 @@ TABLES = re.compile(
     re.IGNORECASE,
 )
 USERS = re.compile(r"select\s+name\s+from\s+sys\.database_principals\s+where\s+(.+)", re.IGNORECASE | re.DOTALL)
+SCHEMAS = re.compile(
+    r"select\s+name\s+from\s+sys\.schemas\s+where\s+principal_id\s*>\s*4\s+and\s+principal_id\s*<\s*16384",
+    re.IGNORECASE,
+)
+AUTHORIZE = re.compile(r"alter\s+authorization\s+on\s+schema::\[((?:[^\]]|\]\])+)\]\s+to\s+\[?dbo\]?", re.IGNORECASE)
 DROP_USER = re.compile(r"drop\s+user\s+\[((?:[^\]]|\]\])+)\]", re.IGNORECASE)
 COLUMN = re.compile(rf"select\s+\[?(\w+)\]?\s+from\s+{NAME}", re.IGNORECASE)
 CONSTRAINTS = frozenset({"constraint", "primary", "foreign", "unique", "check"})
@@ -51,6 +56,7 @@ class Content:
 
     tables: Mapping[str, TableData]
     users: tuple[str, ...] = ()
+    schemas: Mapping[str, str] = field(default_factory=dict)  # those that users own, with their owners
     is_warehouse: bool = False
 
 
@@ -134,7 +140,18 @@ def _drop_user(found: re.Match[str], content: Content) -> Result:
         raise SqlError(
             15151, f"Cannot drop the user '{name}', because it does not exist or you do not have permission."
         )
+    if name in content.schemas.values():
+        raise SqlError(15138, "The database principal owns a schema in the database, and cannot be dropped.")
     return Result(replace(content, users=tuple(user for user in content.users if user != name)))
+
+
+def _authorize(found: re.Match[str], content: Content) -> Result:
+    name = found.group(1).replace("]]", "]")
+    if name not in content.schemas:
+        raise SqlError(
+            15151, f"Cannot find the schema '{name}', because it does not exist or you do not have permission."
+        )
+    return Result(replace(content, schemas={known: owner for known, owner in content.schemas.items() if known != name}))
 
 
 def _users(found: re.Match[str], content: Content) -> Result:
@@ -178,5 +195,7 @@ ACTS: Mapping[re.Pattern[str], Callable[[re.Match[str], Content], Result]] = {
     TABLES: lambda _, content: Result(content, "TABLE_NAME", tuple(content.tables)),
     USERS: _users,
     DROP_USER: _drop_user,
+    SCHEMAS: lambda _, content: Result(content, "name", tuple(content.schemas)),
+    AUTHORIZE: _authorize,
     COLUMN: _column,
 }

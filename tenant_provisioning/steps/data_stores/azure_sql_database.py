@@ -1,6 +1,8 @@
 """A database on the platform's Azure SQL server, copied from the template database. A copy brings the template's users: they are
 taken out before anybody reads it."""
 
+from dataclasses import replace
+
 from tenant_provisioning.model.artifact import Artifact, ArtifactKind
 from tenant_provisioning.model.errors import SetupError
 from tenant_provisioning.model.naming import database_name
@@ -8,10 +10,13 @@ from tenant_provisioning.steps.context import StepContext
 from tenant_provisioning.steps.data_stores import Condition, Ready
 from tenant_provisioning.steps.data_stores._tables import condition, require_tables, sign_tables
 from tenant_provisioning.steps.ownership import Found, ensure_artifact
+from tenant_provisioning.store import artifacts
 from tenant_provisioning.vendors.azure_sql import AzureDatabase
 from tenant_provisioning.vendors.sql import SqlDatabase
 
-OWNER_TAG = "owner"
+OWNER_TAG, STRIPPED = "owner", "template_users_removed"
+# a user who owns a schema cannot be dropped; from 16384 on the owners are fixed roles
+THEIR_SCHEMAS = "SELECT name FROM sys.schemas WHERE principal_id > 4 AND principal_id < 16384"
 # users and groups in the database, without the fixed ones (dbo, guest, sys, INFORMATION_SCHEMA) and roles
 TEMPLATE_USERS = (
     "SELECT name FROM sys.database_principals WHERE type IN ('S', 'U', 'G', 'E', 'X', 'C', 'K') AND principal_id > 4"
@@ -37,7 +42,7 @@ async def ensure(ctx: StepContext) -> Ready:
             server, name, source=source, tags={OWNER_TAG: ctx.mark}, elastic_pool=settings.azure_sql_elastic_pool,
             deadline=deadline,
         )  # fmt: skip
-        return _found(ctx, made)
+        return replace(_found(ctx, made), details={STRIPPED: False})
 
     row = await ensure_artifact(
         ctx, ArtifactKind.DATA_STORE, thing=f"the Azure SQL database “{name}”", find=find_it, create=create
@@ -45,7 +50,9 @@ async def ensure(ctx: StepContext) -> Ready:
     await azure.wait_for_database(server, name, deadline=deadline)
     at = _address(ctx)
     await ctx.vendors.sql.wait_until_open(at, deadline=deadline)
-    await _strip_users(ctx, at)
+    if not row.details.get(STRIPPED):  # once: who is let in afterwards is not the template's
+        await _strip_users(ctx, at)
+        await artifacts.note(ctx.db, row.id, **{STRIPPED: True})
     await require_tables(ctx, at, template="AZURE_SQL_TEMPLATE_DATABASE")
     await sign_tables(ctx, at)
     link = f"https://portal.azure.com/#@{settings.entra_tenant_id}/resource{row.vendor_id}"
@@ -53,11 +60,18 @@ async def ensure(ctx: StepContext) -> Ready:
 
 
 async def _strip_users(ctx: StepContext, at: SqlDatabase) -> None:
-    users = await ctx.vendors.sql.query(at, TEMPLATE_USERS, operation="list users")
-    quoted = (str(user[0]).replace("]", "]]") for user in users)
-    drops = ";\n".join(f"DROP USER [{user}]" for user in quoted)
-    if drops:
-        await ctx.vendors.sql.run(at, drops, operation="remove the template's users")
+    """Nobody of the template's is left; what schemas they owned belong to the database's owner."""
+    sql = ctx.vendors.sql
+    owned = await sql.query(at, THEIR_SCHEMAS, operation="list schemas")
+    users = await sql.query(at, TEMPLATE_USERS, operation="list users")
+    statements = [f"ALTER AUTHORIZATION ON SCHEMA::{_quoted(name)} TO dbo" for (name,) in owned]
+    statements += [f"DROP USER {_quoted(name)}" for (name,) in users]
+    if statements:
+        await sql.run(at, ";\n".join(statements), operation="remove the template's users")
+
+
+def _quoted(name: object) -> str:
+    return f"[{str(name).replace(']', ']]')}]"
 
 
 async def find(ctx: StepContext, row: Artifact) -> SqlDatabase | None:  # noqa: ARG001 - the shape of every kind's

@@ -4,6 +4,7 @@ from tenant_provisioning.model.artifact import Artifact
 from tenant_provisioning.model.errors import SetupError
 from tenant_provisioning.model.naming import lakehouse_name
 from tenant_provisioning.steps._item import remember_operation
+from tenant_provisioning.steps._together import together
 from tenant_provisioning.steps.context import StepContext
 from tenant_provisioning.steps.data_stores import UP, Condition, Ready
 from tenant_provisioning.steps.data_stores._item import (
@@ -32,8 +33,7 @@ async def ensure(ctx: StepContext) -> Ready:
         return Found(made.id, ours=True, details=NO_ADDRESS_YET)
 
     row = await ensure_in_workspace(ctx, ITEM, name, thing=f"the lakehouse “{name}”", create=create)
-    endpoint = await fabric.wait_for_sql_endpoint(workspace_id, str(row.vendor_id), deadline=deadline)
-    await _ensure_tables(ctx, workspace_id, row, endpoint)
+    endpoint = await _ensure_tables(ctx, workspace_id, row)
     return Ready(
         row,
         SqlDatabase(endpoint.server, endpoint.id),
@@ -42,14 +42,33 @@ async def ensure(ctx: StepContext) -> Ready:
     )
 
 
-async def _ensure_tables(ctx: StepContext, workspace_id: str, row: Artifact, endpoint: SqlEndpoint) -> None:
-    """The template notebook has made the tables, and the SQL endpoint shows them.
+async def _ensure_tables(ctx: StepContext, workspace_id: str, row: Artifact) -> SqlEndpoint:
+    """The SQL endpoint, once it shows the tables that the template notebook has made.
 
     No definition and no API call carries a lakehouse's tables; running a notebook is the way that leaves them the tenant's own.
+    The notebook does not need the endpoint, so both come up at the same time.
     """
+    wait = ctx.vendors.fabric.wait_for_sql_endpoint(
+        workspace_id, str(row.vendor_id), deadline=ctx.settings.operation_deadline
+    )
+    if row.details.get("tables_made"):
+        endpoint = await wait
+        if not await _missing_tables(ctx, workspace_id, endpoint.id):
+            return endpoint
+        await _run_template_notebook(ctx, workspace_id, row)
+    else:
+        up: list[SqlEndpoint | None] = await together(wait, _run_template_notebook(ctx, workspace_id, row))
+        endpoint = next(one for one in up if one is not None)
+    if missing := await _missing_tables(ctx, workspace_id, endpoint.id):
+        raise SetupError(
+            f"the template notebook ran, but made no table {', '.join(missing)}: look at TEMPLATE_NOTEBOOK_ID and DATA_STORE_TABLES"
+        )
+    await artifacts.note(ctx.db, row.id, tables_made=True)
+    return endpoint
+
+
+async def _run_template_notebook(ctx: StepContext, workspace_id: str, row: Artifact) -> None:
     fabric = ctx.vendors.fabric
-    if row.details.get("tables_made") and not await _missing_tables(ctx, workspace_id, endpoint.id):
-        return
     job = await fabric.run_notebook(
         str(ctx.settings.template_workspace_id),
         str(ctx.settings.template_notebook_id),
@@ -57,11 +76,6 @@ async def _ensure_tables(ctx: StepContext, workspace_id: str, row: Artifact, end
         default_lakehouse=await fabric.get_lakehouse(workspace_id, str(row.vendor_id)),
     )
     await fabric.wait_for_job(job, deadline=ctx.settings.operation_deadline)
-    if missing := await _missing_tables(ctx, workspace_id, endpoint.id):
-        raise SetupError(
-            f"the template notebook ran, but made no table {', '.join(missing)}: look at TEMPLATE_NOTEBOOK_ID and DATA_STORE_TABLES"
-        )
-    await artifacts.note(ctx.db, row.id, tables_made=True)
 
 
 async def _missing_tables(ctx: StepContext, workspace_id: str, sql_endpoint_id: str) -> tuple[str, ...]:

@@ -57,6 +57,8 @@ def test_users_are_told_and_dropped(ask: Callable[..., Any]) -> None:
         ("SELECT nothing FROM dbo.tenant", 207),
         ("CREATE TABLE dbo.tenant (id int)", 2714),
         ("DROP USER [nobody]", 15151),
+        ("DROP USER [template_loader]", 15138),
+        ("ALTER AUTHORIZATION ON SCHEMA::[nothing] TO dbo", 15151),
     ],
 )
 def test_what_is_wrong_is_refused_in_the_servers_words(ask: Callable[..., Any], batch: str, number: int) -> None:
