@@ -14,7 +14,7 @@ import psycopg
 from tenant_provisioning.model.errors import LifecycleError
 from tenant_provisioning.store.database import Database
 
-LINK_COLUMN = "access_requests.link"
+LINK_COLUMN = "link"
 LINK_MINUTES = 5
 ATTEMPTS = 3
 COLUMNS = """request.id, request.organization_id, subdomain, wish, user_id, reason, requested_by, requested_at, attempts,

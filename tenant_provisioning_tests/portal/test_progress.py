@@ -44,7 +44,7 @@ def settings(make_settings: Any) -> Settings:
     """No vendor and no database is asked here."""
     from tenant_provisioning_tests.conftest import World
 
-    found: Settings = make_settings(World("http://127.0.0.1:9", None, 9, None), "postgresql://nowhere/x")  # type: ignore[arg-type]
+    found: Settings = make_settings(World("http://127.0.0.1:9", None, 9, 9, None), "postgresql://nowhere/x")  # type: ignore[arg-type]
     return found.model_copy(update={"dagster_url": "http://dagster.test/"})
 
 
