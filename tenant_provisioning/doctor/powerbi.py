@@ -1,11 +1,10 @@
 """Power BI: its API, the template reports, the workspace budget, and the switches that only it needs."""
 
-from tenant_provisioning.catalog.manifest import load_catalog
 from tenant_provisioning.doctor.fabric import ENABLE, PORTAL, TITLES, switch
 from tenant_provisioning.doctor.findings import Ailment, Check
 from tenant_provisioning.doctor.visit import Visit
 from tenant_provisioning.model.budget import WORKSPACES_PER_TENANT, WorkspaceBudget
-from tenant_provisioning.model.catalog import ReportStrategy
+from tenant_provisioning.model.catalog import Catalog, ReportStrategy
 from tenant_provisioning.model.errors import VendorError
 
 VENDOR = "Power BI"
@@ -35,7 +34,7 @@ async def budget(visit: Visit) -> str:
 
 async def template_reports(visit: Visit) -> str:
     """Whether every report that the catalog clones is in the template workspace, and every .pbix on the disk."""
-    catalog = load_catalog(visit.settings.catalog_path)
+    catalog: Catalog = visit.learnt["catalog"]
     there = {
         report.id.lower()
         for report in await visit.vendors.powerbi.list_reports(str(visit.settings.template_workspace_id))
@@ -84,7 +83,7 @@ CHECKS = (
         VENDOR,
         "find every template report of the catalog",
         template_reports,
-        ("powerbi.apis", "fabric.template_workspace"),
+        ("powerbi.apis", "fabric.template_workspace", "platform.catalog_files"),
         _mend,
     ),
     Check("powerbi.queries", VENDOR, "find out whether datasets may be queried", queries, ("fabric.tenant_settings",)),

@@ -93,6 +93,7 @@ SETTINGS: list[tuple[dict[str, Any], set[str], str]] = [
     ),
     ({"supabase_service_role_key": "no"}, {"supabase.service_role"}, "SUPABASE_SERVICE_ROLE_KEY"),
     ({"supabase_anon_key": "no"}, {"supabase.anon_key"}, "SUPABASE_ANON_KEY"),
+    ({"catalog_path": Path("/absent")}, {"platform.catalog_files"}, ""),
     ({"smtp_port": 9}, {"mail.server"}, "SMTP_PORT"),
     ({"secrets_key": "k1:short"}, {"keys.ring"}, ""),
 ]

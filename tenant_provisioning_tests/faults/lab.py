@@ -19,11 +19,11 @@ import stamina
 from psycopg import sql
 
 from tenant_provisioning.catalog.sample import write_sample
+from tenant_provisioning.credentials import entra_tokens
 from tenant_provisioning.defs.platform import Platform
 from tenant_provisioning.embedded.environment import SIMULATED_WORLD
 from tenant_provisioning.model.catalog import Catalog, ReportStrategy, matching_reports
 from tenant_provisioning.settings import Settings
-from tenant_provisioning.steps.context import _tokens
 from tenant_provisioning.store.catalog import sync_catalog
 from tenant_provisioning.store.database import open_database
 from tenant_provisioning.store.migrate import migrate
@@ -95,7 +95,8 @@ def small_catalog(folder: Path) -> Catalog:
     """The sample catalog with two templates that Acme gets, one of each strategy, and one that it does not get."""
     whole = write_sample(folder)
     fitting = matching_reports(whole.reports, {"lms": "APTEM", "english_maths": "BKSB", "crm": "HUBSPOT"})
-    chosen = [next(one for one in fitting if one.strategy is strategy) for strategy in ReportStrategy]
+    first = {one.strategy: one for one in reversed(fitting)}
+    chosen = [first[strategy] for strategy in (ReportStrategy.CLONE, ReportStrategy.IMPORT)]
     other = next(one for one in whole.reports if one not in fitting)
     return replace(whole, reports=(*chosen, other))
 
@@ -196,7 +197,7 @@ class Lab:
 
     def new_process(self) -> None:
         """What a process keeps in memory is forgotten."""
-        _tokens.cache_clear()
+        entra_tokens.cache_clear()
 
     def rows(self, query: str) -> list[dict[str, Any]]:
         """What the platform database answers."""
@@ -207,6 +208,7 @@ class Lab:
         world = self.world
         self.settings = ExplicitSettings(**{
             **simulated,
+            "data_store_kinds": "lakehouse",
             "database_url": self.url,
             "secrets_key": KEY,
             "catalog_path": self._folder / "catalog",

@@ -6,7 +6,7 @@ import sys
 
 from tenant_provisioning.embedded.postgres import EmbeddedPostgres
 
-SAMPLE = 9
+SAMPLE = 6
 
 
 def test_struck_anywhere_a_tenant_ends_as_if_nothing_had_happened(postgres_server: EmbeddedPostgres) -> None:

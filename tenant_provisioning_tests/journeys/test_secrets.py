@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 import psutil
 import psycopg
 import pytest
+from dotenv import dotenv_values
 from psycopg import sql
 
 from tenant_provisioning.embedded.watchdog import MARKER
@@ -39,7 +40,7 @@ def test_secrets_are_found_only_where_they_must_be_and_there_encrypted(
     journey: Journey, type_command: Any, eventually: Any
 ) -> None:
     go_live(journey, type_command, eventually)
-    mails = b"".join(path.read_bytes() for path in (journey.stack.data_dir / "mail").rglob("*") if path.is_file())
+    mails = b"".join(path.read_bytes() for path in (journey.data_dir / "mail").rglob("*") if path.is_file())
     # quoted-printable breaks a link over lines and writes its = as =3D
     links = set(LINK.findall(mails.replace(b"=\n", b"").replace(b"=\r\n", b"").replace(b"=3D", b"=")))
     planted = {**secret_settings(journey), **connection_strings(journey)}
@@ -87,10 +88,10 @@ def go_live(journey: Journey, type_command: Any, eventually: Any) -> None:
 
 
 def secret_settings(journey: Journey) -> dict[str, bytes]:
-    settings = journey.stack.settings
-    found = {name: settings[name].encode() for name in SECRET_SETTINGS}
-    found["SECRETS_KEY"] = settings["SECRETS_KEY"].partition(":")[2].encode()
-    found["DATABASE_URL's password"] = unquote(str(urlsplit(settings["DATABASE_URL"]).password)).encode()
+    settings = dotenv_values(journey.data_dir / "up.env")
+    found = {name: str(settings[name]).encode() for name in SECRET_SETTINGS}
+    found["SECRETS_KEY"] = str(settings["SECRETS_KEY"]).partition(":")[2].encode()
+    found["DATABASE_URL's password"] = unquote(str(urlsplit(str(settings["DATABASE_URL"])).password)).encode()
     return found
 
 
@@ -113,7 +114,7 @@ def connection_strings(journey: Journey) -> dict[str, bytes]:
 
 def written(journey: Journey) -> Iterator[tuple[str, bytes]]:
     """Logs, compute logs and whatever else lies in the data directory; both databases, row by row; every command line."""
-    root: Path = journey.stack.data_dir
+    root: Path = journey.data_dir
     for path in root.rglob("*"):
         inside = path.relative_to(root)
         if path.is_file() and inside.parts[0] not in ELSEWHERE:

@@ -102,12 +102,15 @@ async def test_an_imported_dataset_brings_no_report_and_bears_our_mark(
     assert [(item.id, item.type, item.description) for item in items] == [(row.vendor_id, "SemanticModel", ctx.mark)]
 
 
-@pytest.mark.parametrize("kind", ["lost_response", "error_before"])
+@pytest.mark.parametrize("kind", ["lost_response", "error_before", "still_publishing"])
 async def test_an_import_whose_answer_was_lost_is_taken_up_and_not_begun_again(
     kind: str, make_acme: Callable[..., str], open_ctx: OpenCtx, world: Any, pbix: dict[str, Any]
 ) -> None:
     async with open_ctx(await asyncio.to_thread(make_acme, *BEFORE), **pbix) as ctx:
-        world.fault("powerbi.import", kind, **({} if kind == "lost_response" else {"status": 503}))
+        if kind == "still_publishing":
+            world.control("PUT", "latency", {"profile": "realistic", "scale": 0.08})
+        fault = "error_before" if kind == "error_before" else "lost_response"
+        world.fault("powerbi.import", fault, **({"status": 503} if kind == "error_before" else {}))
         with pytest.raises(VendorUnavailable):
             await powerbi_dataset.ensure(ctx)
         assert (await dataset_row(ctx)).vendor_id is None
