@@ -33,7 +33,7 @@ LOOKS = {
     "phone": {"viewport": NARROW, "color_scheme": "light", "device_scale_factor": 2},
 }
 Act = Callable[[Page], Awaitable[None]]
-README = {"board": "board-all", "wizard": "new-2-providers", "organization": "organization-provisioning"}
+README = {"board": "board-all", "wizard": "new-2-providers", "organization": "organization-failed"}
 # what was painted in an instant has taken as long as it does
 TOOK_TIME = """
     update provisioning_steps
