@@ -7,7 +7,7 @@ FLAGS ?=
 ARGS ?=
 SPECS ?= ../shared/specs
 
-.PHONY: demo up test contract faults lint lock clean help
+.PHONY: demo up test contract faults screenshots lint lock clean help
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -24,6 +24,9 @@ test: .venv/installed  ## run every test (ARGS="-k lifecycle")
 contract: .venv/installed  ## check requests and answers against the vendors' OpenAPI documents (SPECS=../shared/specs)
 	@test -d "$(SPECS)" || { echo "The contract check is not carried out: no vendors' documents in $(SPECS). Set SPECS=DIR." >&2; exit 1; }
 	@$(BIN)/pytest tenant_provisioning_tests/contract --specs "$(SPECS)" $(ARGS)
+
+screenshots: .venv/installed  ## a picture of every page of the portal, into .data/screenshots
+	@$(BIN)/python -m tenant_provisioning_tests.portal.screenshots .data/screenshots
 
 faults: .venv/installed  ## every vendor call and every commit x every fault, processes killed for real, hostile input (FLAGS="--sample 50")
 	@$(BIN)/python -W ignore -m tenant_provisioning_tests.faults $(FLAGS)

@@ -415,6 +415,31 @@ async def rollback(tenant: str, confirm: str | None, follow: bool) -> None:
         sys.exit(1 if now.organization.is_on_its_way_back else 0)
 
 
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", type=click.IntRange(1, 65535), help="The port to listen on.  [default: PORTAL_URL's, or 8400]")
+@explained
+def portal(host: str, port: int | None) -> None:
+    """Serve the portal for super admins at PORTAL_URL. A proxy in front of it ends TLS; `up` has one already."""
+    from tenant_provisioning.portal.server import serve
+    from tenant_provisioning.settings import load_settings
+
+    settings = load_settings()
+    click.echo(f"The portal is at {settings.portal_url}", err=True)
+    serve(settings, host=host, port=port)
+
+
+@main.command("grant-admin")
+@click.argument("email")
+@explained
+async def grant_admin(email: str) -> None:
+    """Make EMAIL a super admin of the portal, in Supabase. Who has no account yet gets one, and signs in with a mailed link."""
+    from tenant_provisioning.portal.sign_in import grant_admin as grant
+    from tenant_provisioning.settings import load_settings
+
+    click.echo(await grant(load_settings(), email))
+
+
 @main.command(context_settings={"ignore_unknown_options": True})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def simulate(arguments: tuple[str, ...]) -> None:
@@ -447,7 +472,7 @@ def _stack_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @_stack_options
 @explained
 def up(latency: str, scale: float) -> None:
-    """Start the embedded default (database, simulated vendors, mail, Dagster), print the URLs, stay up until Ctrl-C."""
+    """Start the embedded default (database, simulated vendors, mail, Dagster, portal), print the URLs, stay up until Ctrl-C."""
     from tenant_provisioning.demo import run_up
 
     run_up(latency=latency, scale=scale)

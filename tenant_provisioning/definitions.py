@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 
 from tenant_provisioning.catalog.manifest import load_catalog
+from tenant_provisioning.defs.access import access_sensor
 from tenant_provisioning.defs.assets import assets
 from tenant_provisioning.defs.checks import build_checks
 from tenant_provisioning.defs.jobs import check_tenant, go_live, provision_tenant
@@ -25,7 +26,15 @@ def build_defs(**resource_overrides: Any) -> dg.Definitions:
         assets=[*assets, *build_reports(load_catalog(catalog_path()))],
         asset_checks=build_checks(),
         jobs=[provision_tenant, go_live, check_tenant, rollback_tenant],
-        sensors=[onboarding_sensor, run_failure_sensor, approval_sensor, checks_sensor, outbox_sensor, rollback_sensor],
+        sensors=[
+            onboarding_sensor,
+            run_failure_sensor,
+            approval_sensor,
+            checks_sensor,
+            outbox_sensor,
+            rollback_sensor,
+            access_sensor,
+        ],
         resources={"platform": Platform(), **resource_overrides},
         # A run is waiting, not computing: one process, and concurrency inside the op. Tenants run side by side as runs.
         executor=dg.in_process_executor,

@@ -160,6 +160,7 @@ def _teller(console: Console) -> Any:
 
 def _show_urls(console: Console, stack: Stack) -> None:
     rows = {
+        "Portal": f"{stack.portal_url}   sign in as {stack.operator.email} with {stack.operator.password}",
         "Dagster": stack.dagster_url,
         "Mail": stack.mail_url,
         "Simulated vendors": f"{stack.simulator_url}/_control/snapshot",

@@ -60,8 +60,15 @@ class Settings(CatalogSettings):
     platform_name: str = "Training Platform"
     platform_domain: str = "yourplatform.com"
     database_url: SecretStr = Field(description="PostgreSQL of the platform: postgresql://…")
+    dagster_url: str = Field(
+        default="", description="where people reach the Dagster UI; empty: the portal links no run"
+    )
     secrets_key: SecretStr = Field(
         description="key id and base64 of 32 bytes, as in k1:…; encrypts tenant secrets; older keys behind it, by commas"
+    )
+    portal_url: str = Field(
+        default="http://127.0.0.1:8400",
+        description="where a browser reaches the portal; https behind a proxy that ends it",
     )
     required_manual_items: str = Field(
         default="reports_load,signed_in_as_super_user,subdomain_opens",

@@ -12,7 +12,7 @@ from tenant_provisioning.catalog.manifest import load_catalog
 from tenant_provisioning.model.artifact import WORKSPACE_KINDS
 from tenant_provisioning.model.budget import WORKSPACES_PER_TENANT, WorkspaceBudget
 from tenant_provisioning.model.catalog import TemplateReport, matching_reports
-from tenant_provisioning.model.errors import LifecycleError, NoSuchTenant
+from tenant_provisioning.model.errors import NoSuchTenant
 from tenant_provisioning.model.lifecycle import DeploymentStatus
 from tenant_provisioning.model.tenant import Organization
 from tenant_provisioning.review import as_object as review_as_object
@@ -136,11 +136,7 @@ async def request_retry(settings: Settings, tenant: str, *, actor: str) -> str:
     """A sentence about the attempt that was asked for. LifecycleError unless the tenant has failed."""
     async with open_database(settings.database_url.get_secret_value()) as db:
         organization = await _require(db, tenant)
-        if organization.status is not DeploymentStatus.FAILED:
-            raise LifecycleError(
-                f"{organization.name} is {organization.status}: only what has failed can be tried again"
-            )
-        attempt = await requests.next_attempt(db, organization.id, actor=actor, reason="retry")
+        attempt = await requests.retry(db, organization.id, actor=actor)
     return f"Attempt {attempt} of {organization.name} begins within seconds. Watch it: tenant-provisioning status {tenant} --follow"
 
 

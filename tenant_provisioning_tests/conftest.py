@@ -26,6 +26,7 @@ from psycopg import sql
 
 from tenant_provisioning.catalog.sample import write_sample
 from tenant_provisioning.embedded.environment import SIMULATED_WORLD
+from tenant_provisioning.embedded.mailbox import MailSink
 from tenant_provisioning.embedded.postgres import EmbeddedPostgres, throwaway_postgres
 from tenant_provisioning.embedded.templates import write_dacpac
 from tenant_provisioning.model.catalog import Catalog, ReportStrategy, TemplateReport, matching_reports
@@ -171,11 +172,19 @@ async def platform_db(platform_url: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture(scope="session")
-def world_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world_mail(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MailSink]:
+    """Where the mails arrive that the simulated vendors send themselves; emptied by nobody."""
+    with MailSink(tmp_path_factory.mktemp("world") / "mail") as sink:
+        yield sink
+
+
+@pytest.fixture(scope="session")
+def world_process(tmp_path_factory: pytest.TempPathFactory, world_mail: MailSink) -> Iterator[World]:
     """One simulator process for the session."""
     folder = tmp_path_factory.mktemp("simulator")
     ready, ca_file = folder / "ready.json", folder / "ca.pem"
     options = {"port": 0, "dns-port": 0, "ca-file": ca_file, "ready-file": ready, "latency": "instant"}
+    options["smtp-port"] = world_mail.smtp_port
     arguments = [word for name, value in options.items() for word in (f"--{name}", str(value))]
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(

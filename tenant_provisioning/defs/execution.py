@@ -12,6 +12,7 @@ from tenant_provisioning.model.errors import ProvisioningError, VendorError, Ven
 from tenant_provisioning.model.lifecycle import DeploymentStatus
 from tenant_provisioning.model.meanings import in_plain_words
 from tenant_provisioning.steps.context import StepContext, StepResult, open_context
+from tenant_provisioning.steps.outcome import record_failure
 from tenant_provisioning.store import audit, organizations, progress
 
 Action = Callable[[StepContext], Awaitable[StepResult]]
@@ -46,13 +47,13 @@ async def carry_out(
             try:
                 result = await action(ctx)
             except ProvisioningError as error:
-                await progress.fail_step(*who, in_plain_words(error), passes_in=passes_in(error))
+                await record_failure(*who, error)
                 raise
             except Exception as error:
                 reason = f"an unexpected {type(error).__name__}: the platform engineer finds it in the run's log"
                 await progress.fail_step(*who, reason)
                 raise
-            await progress.finish_step(*who)
+            await progress.finish_step(*who, url=next(iter(result.links.values()), ""))
     except ProvisioningError as error:
         raise retry_or_failure(context, platform, error) from error
     return metadata(result, time.monotonic() - began)

@@ -14,7 +14,13 @@ from tenant_provisioning.defs.platform import Platform
 from tenant_provisioning.defs.runs import run_states
 from tenant_provisioning.model.catalog import matching_reports
 from tenant_provisioning.model.lifecycle import DeploymentStatus
-from tenant_provisioning.steps.outcome import explain_failure, goes_on_at, may_pass_from, remaining_steps
+from tenant_provisioning.steps.outcome import (
+    explain_failure,
+    explain_remaining,
+    goes_on_at,
+    may_pass_from,
+    remaining_steps,
+)
 from tenant_provisioning.store import organizations, progress, requests
 from tenant_provisioning.store.database import Database, listening, open_database
 from tenant_provisioning.store.requests import Work
@@ -90,7 +96,7 @@ async def _due(instance: dg.DagsterInstance, platform: Platform, db: Database) -
             str(work.request_id),
             work.attempt,
             work.subdomain,
-            await remaining_steps(db, work.organization_id, _keys(platform, work)),
+            work.selection or await remaining_steps(db, work.organization_id, _keys(platform, work)),
         )
         for work, decision in await _decisions(instance, db)
         if decision is Decision.LAUNCH
@@ -105,8 +111,7 @@ async def _settle(instance: dg.DagsterInstance, platform: Platform) -> list[str]
             if decision in (Decision.FAIL, Decision.STOP):
                 await _fail(db, platform, work, goes_on=decision is Decision.FAIL)
             elif decision is Decision.CONTINUE:
-                reason = "the rest is still to be done"
-                await requests.next_attempt(db, work.organization_id, actor="run_failure_sensor", reason=reason)
+                await _continue(db, platform, work)
             else:
                 continue
             if work.claimed_by_run is not None:
@@ -126,12 +131,22 @@ async def _release_finished(instance: dg.DagsterInstance, db: Database) -> None:
             await organizations.release(db, organization.id, run)
 
 
+async def _continue(db: Database, platform: Platform, work: Work) -> None:
+    """Another attempt at the rest; where a person asked for a part alone, not at what else has failed."""
+    if work.selection and (reason := await explain_remaining(db, work.organization_id, _titles(platform))):
+        await organizations.move(
+            db, work.organization_id, DeploymentStatus.FAILED, actor="run_failure_sensor", reason=reason
+        )
+        return
+    reason = "the rest is still to be done"
+    await requests.next_attempt(db, work.organization_id, actor="run_failure_sensor", reason=reason)
+
+
 async def _fail(db: Database, platform: Platform, work: Work, *, goes_on: bool) -> None:
     """Failed, with the reason; and with a time for the next attempt where nothing speaks against one."""
     run_id = work.claimed_by_run or ""
-    titles = {report.key: report.title for report in platform.catalog.reports}
     await progress.fail_running_steps(db, work.organization_id, reason="the run ended before this step was done")
-    reason = await explain_failure(db, work.organization_id, run_id, titles)
+    reason = await explain_failure(db, work.organization_id, run_id, _titles(platform))
     if goes_on and (not_before := await may_pass_from(db, work.organization_id, run_id)):
         reason += goes_on_at(
             await requests.schedule_attempt(
@@ -170,6 +185,10 @@ async def _decisions(instance: dg.DagsterInstance, db: Database) -> list[tuple[W
 
 def _run_key(work: Work) -> str:
     return f"{work.request_id}:{work.attempt}"
+
+
+def _titles(platform: Platform) -> dict[str, str]:
+    return {report.key: report.title for report in platform.catalog.reports}
 
 
 def _keys(platform: Platform, work: Work) -> list[str]:

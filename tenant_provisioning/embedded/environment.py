@@ -79,6 +79,8 @@ def settings_of_stack(data_dir: Path, ports: Ports, postgres: EmbeddedPostgres, 
         "SMTP_HOST": LOOPBACK,
         "SMTP_PORT": str(ports.mail_smtp),
         "SMTP_STARTTLS": "false",
+        "PORTAL_URL": f"http://{LOOPBACK}:{ports.portal}",
+        "DAGSTER_URL": f"http://{LOOPBACK}:{ports.dagster}",
         "DAGSTER_HOME": str(data_dir / "dagster_home"),
         "DAGSTER_PG_URL": postgres.url("dagster", driver="psycopg2"),
     }

@@ -23,6 +23,7 @@ from tenant_provisioning.embedded.orchestration import (
     prepare_home,
     storage_needs_migration,
 )
+from tenant_provisioning.embedded.portal import Operator, PortalReadiness, create_account, operator_of, portal_program
 from tenant_provisioning.embedded.ports import Ports
 from tenant_provisioning.embedded.postgres import EmbeddedPostgres
 from tenant_provisioning.embedded.processes import Program
@@ -33,7 +34,7 @@ from tenant_provisioning.store.catalog import sync_catalog
 from tenant_provisioning.store.database import open_database
 from tenant_provisioning.store.migrate import migrate
 
-TASKS = 6  # each has a thread of its own, because they wait for one another
+TASKS = 8  # each has a thread of its own, because they wait for one another
 
 
 class Launch:
@@ -50,6 +51,7 @@ class Launch:
         )
         self.settings = settings_of_stack(self._data_dir, ports, self.postgres, catalog)
         self._environment = environment_for_children(self.settings)
+        self.operator: Operator = operator_of(self._data_dir)
 
     def everything(self, *, dagster: bool) -> None:
         """Every part is ready. The first failure is raised, and ends the others' waiting."""
@@ -68,6 +70,8 @@ class Launch:
             if dagster:
                 # its sensors read the platform's tables, and its definitions the catalog
                 tasks.append(crew.submit(lambda: self._start_dagster(schema)))
+                tasks.append(crew.submit(lambda: self._create_operator(simulator)))
+                tasks.append(crew.submit(lambda: self._start_portal(schema)))
             for task in as_completed(tasks):
                 task.result()
 
@@ -87,6 +91,7 @@ class Launch:
             "--tds-port": self._ports.tds,
             "--ca-file": ca_file(self._data_dir),
             "--ready-file": ready_file,
+            "--smtp-port": self._ports.mail_smtp,
             "--state": folder / "state.sqlite",
             "--latency": self._latency,
             "--scale": self._scale,
@@ -119,6 +124,15 @@ class Launch:
         answer = httpx.post(url, json={"reports": reports}, verify=trust, timeout=30, trust_env=False)
         if answer.status_code >= 300:
             raise SetupError(f"the simulator did not take the catalog's reports: {json.dumps(answer.text[:500])}")
+
+    def _create_operator(self, simulator: Future[None]) -> None:
+        simulator.result()
+        create_account(self.operator, self.settings)
+
+    def _start_portal(self, schema: Future[None]) -> None:
+        schema.result()
+        program = portal_program(self._environment, self._data_dir)
+        self._supervisor.start(program, PortalReadiness(self._ports.portal))
 
     def _start_dagster(self, schema: Future[None]) -> None:
         schema.result()

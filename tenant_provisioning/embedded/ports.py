@@ -25,6 +25,7 @@ class Ports:
     mail_smtp: int = 0
     mail: int = 0
     dagster: int = 0
+    portal: int = 0
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:

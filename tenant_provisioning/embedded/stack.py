@@ -15,6 +15,7 @@ from pathlib import Path
 from tenant_provisioning.embedded.environment import write_up_env
 from tenant_provisioning.embedded.launch import Launch
 from tenant_provisioning.embedded.mailbox import MailSink
+from tenant_provisioning.embedded.portal import Operator
 from tenant_provisioning.embedded.ports import LOOPBACK, Ports
 from tenant_provisioning.embedded.processes import signals_interrupt
 from tenant_provisioning.embedded.supervisor import Event, Supervisor
@@ -28,6 +29,8 @@ class Stack:
     simulator_url: str
     mail_url: str
     dagster_url: str | None
+    portal_url: str | None
+    operator: Operator
     settings: Mapping[str, str]
     seconds: float  # that it took until everything was ready
     supervisor: Supervisor
@@ -56,9 +59,10 @@ def start_stack(
 ) -> Iterator[Stack]:
     """All parts, ready; none is left at the end of the block, or of this process. SetupError when one does not come up.
 
-    Ports and CATALOG_PATH come from the environment unless given; a catalog folder without a catalog gets the sample.
-    `on_event` is called from several threads. In the main thread, SIGTERM and SIGHUP act like Ctrl-C inside the block.
-    While the stack is up, DATA_DIR/up.env holds its settings.
+    Without `dagster` there is no portal either: it would show what nobody works on. Ports and CATALOG_PATH come from the
+    environment unless given; a catalog folder without a catalog gets the sample. `on_event` is called from several threads.
+    In the main thread, SIGTERM and SIGHUP act like Ctrl-C inside the block. While the stack is up, DATA_DIR/up.env holds
+    its settings.
     """
     begun = time.monotonic()
     data_dir = data_dir.resolve()
@@ -79,6 +83,8 @@ def start_stack(
             simulator_url=f"https://localhost:{chosen.simulator}",
             mail_url=mail.url,
             dagster_url=f"http://{LOOPBACK}:{chosen.dagster}" if dagster else None,
+            portal_url=launch.settings["PORTAL_URL"] if dagster else None,
+            operator=launch.operator,
             settings=launch.settings,
             seconds=time.monotonic() - begun,
             supervisor=supervisor,

@@ -1,5 +1,6 @@
 """Template reports and which of them a customer gets. Reading them from files is `catalog.manifest`."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -85,3 +86,23 @@ def matching_reports(
 ) -> tuple[TemplateReport, ...]:
     """The template reports this customer gets, in the catalog's order."""
     return tuple(report for report in reports if matches(report.needs, choices))
+
+
+@dataclass(frozen=True)
+class NearMiss:
+    """How many more reports there would be if the customer used `provider` in `category`, everything else being as chosen."""
+
+    category: str
+    provider: str
+    more: int
+
+
+def near_misses(needs: Iterable[Mapping[str, str]], choices: Mapping[str, str | None]) -> list[NearMiss]:
+    """What a single other choice would add, the most first. `needs` are those of every template."""
+    more: Counter[tuple[str, str]] = Counter()
+    for each in needs:
+        unmet = [(category, provider) for category, provider in each.items() if choices.get(category) != provider]
+        if len(unmet) == 1:
+            more[unmet[0]] += 1
+    found = [NearMiss(category, provider, count) for (category, provider), count in more.items()]
+    return sorted(found, key=lambda miss: (-miss.more, miss.category, miss.provider))

@@ -35,6 +35,9 @@ from tenant_provisioning.simulator.server import serve
     envvar="SIMULATOR_RECORD",
     help="A file to which every request and answer is added.",
 )
+@click.option(
+    "--smtp-port", default=0, show_default=True, help="Loopback port for the vendors' own mails; 0 delivers none."
+)
 @click.option("--latency", "profile", type=click.Choice(PROFILES), default="instant", show_default=True)
 @click.option("--scale", default=1.0, show_default=True, help="Stretches or shortens the latency.")
 @click.option("--seed", default=0, show_default=True, help="The same seed gives the same ids for the same calls.")
@@ -47,6 +50,7 @@ def main(
     ready_file: Path,
     state: Path | None,
     record: Path | None,
+    smtp_port: int,
     profile: str,
     scale: float,
     seed: int,
@@ -55,7 +59,9 @@ def main(
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     ready_file.parent.mkdir(parents=True, exist_ok=True)
     ready_file.unlink(missing_ok=True)
-    world = build_world(seed=seed, latency=Latency(profile, scale), state_file=state, record_file=record)
+    world = build_world(
+        seed=seed, latency=Latency(profile, scale), state_file=state, record_file=record, smtp_port=smtp_port
+    )
 
     def ready(url: str, listening_dns_port: int, listening_tds_port: int) -> None:
         told = {

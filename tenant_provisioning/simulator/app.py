@@ -26,10 +26,13 @@ def build_world(
     latency: Latency | None = None,
     state_file: Path | None = None,
     record_file: Path | None = None,
+    smtp_port: int = 0,
 ) -> World:
     """The world with every vendor in it, as it was left in the state file, else as it is before any tenant."""
     states = {vendor.name: vendor.state for vendor in VENDORS}
-    return World(states, seed=seed, latency=latency, state_file=state_file, record_file=record_file)
+    return World(
+        states, seed=seed, latency=latency, state_file=state_file, record_file=record_file, smtp_port=smtp_port
+    )
 
 
 class Simulator:

@@ -103,7 +103,9 @@ class World:
         latency: Latency | None = None,
         state_file: Path | None = None,
         record_file: Path | None = None,
+        smtp_port: int = 0,
     ) -> None:
+        self.smtp_port = smtp_port  # where what a vendor mails itself is delivered; 0: nowhere
         self.recorder = Recorder(record_file) if record_file else None
         self.latency = latency or Latency()
         self.log: deque[RequestSeen] = deque(maxlen=LOG_LENGTH)

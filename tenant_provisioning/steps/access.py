@@ -1,19 +1,30 @@
 """Who may sign in: a link to try it as a super user, and the door that is closed while an organization is suspended.
 
-A person asks for these directly, without a run: each is one or two calls, and may be repeated at any time.
+A person asks for these without a run: each is one or two calls, and may be repeated at any time. From a terminal they are done at
+once; in the portal, which calls no vendor, a person writes a row and a sensor has it done here.
 """
 
 from uuid import UUID
 
-from tenant_provisioning.model.errors import LifecycleError, ProvisioningError, VendorRejected
+from tenant_provisioning.model.errors import (
+    DatabaseUnavailable,
+    LifecycleError,
+    ProvisioningError,
+    VendorRejected,
+    VendorUnavailable,
+)
 from tenant_provisioning.model.lifecycle import DeploymentStatus, check_move
+from tenant_provisioning.settings import Settings
+from tenant_provisioning.steps import delivery
 from tenant_provisioning.steps._together import together
-from tenant_provisioning.steps.context import StepContext
+from tenant_provisioning.steps.context import StepContext, open_context
 from tenant_provisioning.steps.delivery import mailed_link_may_be_open
-from tenant_provisioning.store import audit, organizations, users
+from tenant_provisioning.store import access_requests, audit, organizations, users
+from tenant_provisioning.store.access_requests import AccessRequest, Wish
 from tenant_provisioning.vendors.supabase import Link
 
 S = DeploymentStatus
+BY_SENSOR = "access_sensor"  # in the place of a run's id
 
 
 async def sign_in_link(ctx: StepContext, *, email: str | None, actor: str) -> Link:
@@ -42,6 +53,45 @@ async def sign_in_link(ctx: StepContext, *, email: str | None, actor: str) -> Li
         ctx.db, ctx.organization.id, actor=actor, action="test_login", details={"user": str(known[wanted])}
     )
     return link
+
+
+async def answer_request(settings: Settings, request: AccessRequest) -> None:
+    """The wish is fulfilled or refused, in words for the person who had it; or put off while a vendor is away."""
+    async with open_context(settings, request.subdomain, BY_SENSOR) as ctx:
+        try:
+            if ctx.organization.id != request.organization_id:
+                raise LifecycleError("the organization has been rolled back, and its name belongs to another")
+            link, told = await _fulfil(ctx, request)
+        except DatabaseUnavailable:
+            raise  # nothing can be answered now; the next look does it
+        except VendorUnavailable as error:
+            if request.attempts + 1 < access_requests.ATTEMPTS:
+                await access_requests.put_off(ctx.db, request, f"{error}. It is tried again by itself.")
+            else:
+                await access_requests.answer(ctx.db, request, done=False, told=str(error))
+        except ProvisioningError as error:
+            await access_requests.answer(ctx.db, request, done=False, told=str(error))
+        else:
+            await access_requests.answer(ctx.db, request, done=True, told=told, link=link)
+
+
+async def _fulfil(ctx: StepContext, request: AccessRequest) -> tuple[str | None, str]:
+    """The encrypted link, if there is one, and a sentence about what was done."""
+    who = request.requested_by
+    if request.wish is Wish.SUSPEND:
+        count = await suspend(ctx, actor=who, reason=request.reason)
+        return None, f"{ctx.organization.name} is suspended: {count} user(s) cannot sign in. Its data stays."
+    if request.wish is Wish.RESUME:
+        count = await resume(ctx, actor=who, reason=request.reason)
+        await delivery.deliver_due(ctx.db, ctx.vendors, ctx.settings, organization_id=ctx.organization.id)
+        return None, f"{ctx.organization.name} is active: {count} user(s) can sign in again."
+    people = {user.id: user.email for user in await users.list_users(ctx.db, ctx.organization.id)}
+    email = people.get(request.user_id) if request.user_id else None
+    if request.user_id and email is None:
+        raise ProvisioningError(f"this user of {ctx.organization.name} is gone")
+    link = await sign_in_link(ctx, email=email, actor=who)
+    kept = ctx.vault.encrypt(link.action_link, ctx.organization.id, access_requests.LINK_COLUMN)
+    return kept, "The link is ready. It signs in once, and is shown once."
 
 
 async def suspend(ctx: StepContext, *, actor: str, reason: str) -> int:

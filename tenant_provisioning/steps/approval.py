@@ -76,16 +76,25 @@ async def obstacles(db: Database, organization: Organization, settings: Settings
     return found
 
 
-async def approve(db: Database, organization_id: UUID, settings: Settings, *, by: str, note: str = "") -> Approval:
-    """The approval, on record with its evidence; LifecycleError with every obstacle while there is one."""
+async def approve(
+    db: Database, organization_id: UUID, settings: Settings, *, by: str, note: str = "", seen: str | None = None
+) -> Approval:
+    """The approval, on record with its evidence; LifecycleError with every obstacle while there is one.
+
+    `seen` is the hash of the evidence that the person was shown; the approval is refused when that is not what there is now, and
+    when somebody else has approved it meanwhile.
+    """
     before = await evidence.gather(db, organization_id)
     organization = await get_organization(db, organization_id)
+    if seen is not None and seen != before.hash:
+        raise LifecycleError(f"{organization.name} has changed since you looked at it: look again, then approve.")
     if against := await obstacles(db, organization, settings, by=by):
         raise LifecycleError(f"{organization.name} cannot be approved yet.\n" + "\n".join(against))
     # gathered before the obstacles were looked for: what has changed in between makes the approval lapse
     return await approvals.record_approval(
-        db, organization_id, approved_by=by, note=note, evidence_hash=before.hash, evidence=before.facts
-    )
+        db, organization_id, approved_by=by, note=note, evidence_hash=before.hash, evidence=before.facts,
+        unless_approved=seen is not None,
+    )  # fmt: skip
 
 
 def check_obstacles(verdicts: Sequence[RecordedVerdict]) -> list[str]:

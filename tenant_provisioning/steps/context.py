@@ -10,13 +10,15 @@ from dataclasses import dataclass, field
 from typing import TypedDict
 
 from tenant_provisioning.credentials import entra_tokens
-from tenant_provisioning.model.errors import NoSuchTenant
+from tenant_provisioning.model.errors import NoSuchTenant, VendorError
 from tenant_provisioning.model.naming import host_name, owner_mark
 from tenant_provisioning.model.tenant import OnboardingForm, Organization
 from tenant_provisioning.settings import Settings
 from tenant_provisioning.store import organizations, requests
 from tenant_provisioning.store.database import Database, open_database
 from tenant_provisioning.store.vault import Vault
+from tenant_provisioning.store.vendor_incidents import record_incidents
+from tenant_provisioning.vendors import incidents
 from tenant_provisioning.vendors._http import trust
 from tenant_provisioning.vendors.azure_sql import AzureSql
 from tenant_provisioning.vendors.dns import Resolver
@@ -95,9 +97,14 @@ async def open_context(settings: Settings, subdomain: str, run_id: str) -> Async
                 "so submit one in the portal or with `tenant-provisioning onboard FILE.json`"
             )
         form = await requests.get_form(db, organization.id)
-        async with open_vendors(settings) as vendors:
-            vault = Vault(settings.secrets_key.get_secret_value())
-            yield StepContext(organization, form, settings, db, vault, vendors, run_id)
+        seen = list[VendorError]()
+        try:
+            async with open_vendors(settings) as vendors:
+                vault = Vault(settings.secrets_key.get_secret_value())
+                with incidents.heard_by(seen.append):
+                    yield StepContext(organization, form, settings, db, vault, vendors, run_id)
+        finally:
+            await record_incidents(db, seen)
 
 
 @asynccontextmanager

@@ -4,43 +4,65 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
+from tenant_provisioning.model.errors import ProvisioningError, VendorRejected, passes_in
 from tenant_provisioning.model.lifecycle import ROLLBACK_ATTEMPTS, wait_before_attempt
+from tenant_provisioning.model.meanings import in_plain_words
 from tenant_provisioning.model.plan import REPORT_PREFIX, ROLLBACK_PREFIX, ROLLBACK_STEPS, STEPS, planned_steps
 from tenant_provisioning.model.qa import Outcome
 from tenant_provisioning.model.tenant import Organization
 from tenant_provisioning.store import progress, qa_results
 from tenant_provisioning.store.database import Database
+from tenant_provisioning.store.progress import StepProgress
+from tenant_provisioning.store.qa_results import RecordedVerdict
+from tenant_provisioning.vendors import incidents
 
 TITLES = {step.name: step.title for step in STEPS}
+ROLL_UP = "deployed_reports"
 CHECKED_BY = {check: step.name for step in STEPS for check in step.checks}
+
+
+async def record_failure(db: Database, organization_id: UUID, step: str, error: ProvisioningError) -> None:
+    """The step has failed with this error, on record with whether another attempt can help."""
+    if isinstance(error, VendorRejected):
+        incidents.tell(error)  # what is refused and stays refused: most refusals are answers that steps expect
+    again = passes_in(error)
+    reason = in_plain_words(error)
+    await progress.fail_step(db, organization_id, step, reason, passes_in=again, a_rerun_can_help=again is not None)
 
 
 async def explain_failure(db: Database, organization_id: UUID, run_id: str, titles: dict[str, str]) -> str:
     """Why this run did not get the organization there. `titles` maps a template key to its report's title."""
     steps = await progress.list_steps(db, organization_id)
-    failed = [step for step in steps if step.run_id == run_id and step.state == "failed"]
-    reports = [step for step in failed if step.step.startswith(REPORT_PREFIX)]
-    told = [
-        f"{TITLES[step.step]}: {step.reason}"
-        for step in failed
-        if step.step in TITLES and not (reports and step.step == "deployed_reports")
-    ]
-    if reports:
-        matching = sum(step.step.startswith(REPORT_PREFIX) for step in steps)
-        named = "; ".join(
-            f"“{titles.get(step.step.removeprefix(REPORT_PREFIX), step.step)}”: {step.reason.rstrip('.')}"
-            for step in reports
-        )
-        told.append(f"{len(reports)} of {matching} reports could not be deployed: {named}")
     verdicts = await qa_results.latest_verdicts(db, organization_id)
-    told += [
-        f"{result.verdict.reason}"
-        for result in verdicts
-        if result.run_id == run_id and result.blocking and not result.verdict.passed
-    ]
+    told = _failures(
+        [step for step in steps if step.run_id == run_id and step.state == "failed"],
+        [result for result in verdicts if result.run_id == run_id and result.blocking and not result.verdict.passed],
+        titles,
+        matching=sum(step.step.startswith(REPORT_PREFIX) for step in steps),
+    )
     return " ".join(_sentence(text) for text in told) or (
         "The run ended before it could say why, for instance because its process was stopped. Nothing is lost: try again."
     )
+
+
+async def explain_remaining(db: Database, organization_id: UUID, titles: dict[str, str]) -> str:
+    """What else has failed, whichever run it was in, once a part of it has been mended; empty when nothing has.
+
+    The roll-up of the reports is no failure of its own: it is done again as soon as no report has failed.
+    """
+    steps = await progress.list_steps(db, organization_id)
+    verdicts = await qa_results.latest_verdicts(db, organization_id)
+    told = _failures(
+        [step for step in steps if step.state == "failed" and step.step != ROLL_UP],
+        [
+            result
+            for result in verdicts
+            if result.step != ROLL_UP and result.blocking and result.verdict.outcome is Outcome.FAILED
+        ],
+        titles,
+        matching=sum(step.step.startswith(REPORT_PREFIX) for step in steps),
+    )
+    return " ".join(_sentence(text) for text in told)
 
 
 async def may_pass_from(db: Database, organization_id: UUID, run_id: str) -> datetime | None:
@@ -105,6 +127,24 @@ async def remaining_steps(db: Database, organization_id: UUID, template_keys: Se
     doubtful = {result.step for result in verdicts if result.blocking and result.verdict.outcome is not Outcome.PASSED}
     left = unfinished | doubtful | {"organization_record"}
     return tuple(step for step in planned if step in left)
+
+
+def _failures(
+    failed: Sequence[StepProgress], doubted: Sequence[RecordedVerdict], titles: dict[str, str], *, matching: int
+) -> list[str]:
+    reports = [step for step in failed if step.step.startswith(REPORT_PREFIX)]
+    told = [
+        f"{TITLES[step.step]}: {step.reason}"
+        for step in failed
+        if step.step in TITLES and not (reports and step.step == ROLL_UP)
+    ]
+    if reports:
+        named = "; ".join(
+            f"“{titles.get(step.step.removeprefix(REPORT_PREFIX), step.step)}”: {step.reason.rstrip('.')}"
+            for step in reports
+        )
+        told.append(f"{len(reports)} of {matching} reports could not be deployed: {named}")
+    return told + [result.verdict.reason for result in doubted]
 
 
 def _sentence(text: str) -> str:

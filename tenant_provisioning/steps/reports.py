@@ -17,13 +17,12 @@ from tenant_provisioning.model.errors import (
     ProvisioningError,
     VendorRejected,
     VendorUnavailable,
-    passes_in,
 )
-from tenant_provisioning.model.meanings import in_plain_words
 from tenant_provisioning.model.plan import report_step
 from tenant_provisioning.steps._item import remember_operation
 from tenant_provisioning.steps._names import once_free
 from tenant_provisioning.steps.context import StepContext, StepResult
+from tenant_provisioning.steps.outcome import record_failure
 from tenant_provisioning.steps.ownership import Found, ensure_artifact, require_artifact
 from tenant_provisioning.steps.report_definition import bound_definition
 from tenant_provisioning.store import artifacts, progress
@@ -97,18 +96,16 @@ class _Desk:
             try:
                 report = await self._ensure(template)
             except ProvisioningError as error:
-                await progress.fail_step(
-                    ctx.db, ctx.organization.id, step, in_plain_words(error), passes_in=passes_in(error)
-                )
+                await record_failure(ctx.db, ctx.organization.id, step, error)
                 return ReportOutcome(template, error=error)
-            await progress.finish_step(ctx.db, ctx.organization.id, step)
+            links = {"open": f"{ctx.settings.powerbi_app_url}/groups/{self.workspace_id}/reports/{report.id}"}
+            await progress.finish_step(ctx.db, ctx.organization.id, step, url=links["open"])
         facts = {
             "report_id": report.id,
             "title": template.title,
             "strategy": template.strategy,
             "content_hash": template.content_hash,
         }
-        links = {"open": f"{ctx.settings.powerbi_app_url}/groups/{self.workspace_id}/reports/{report.id}"}
         return ReportOutcome(template, StepResult(facts, links))
 
     async def _ensure(self, template: TemplateReport) -> Report:

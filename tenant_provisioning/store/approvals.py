@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 
 from tenant_provisioning.model.errors import LifecycleError
 from tenant_provisioning.model.tenant import Organization
-from tenant_provisioning.store.database import Database, acting
+from tenant_provisioning.store.database import Connection, Database, acting
 from tenant_provisioning.store.organizations import organization_of
 
 
@@ -40,16 +40,20 @@ async def record_approval(
     note: str,
     evidence_hash: str,
     evidence: Mapping[str, Any],
+    unless_approved: bool = False,
 ) -> Approval:
     """The approval, on record and audited; an earlier one that still stood lapses.
 
-    LifecycleError when the organization is no longer in QA or a run has begun to work on it.
+    LifecycleError when the organization is no longer in QA or a run has begun to work on it; `unless_approved`, also when an
+    approval of the same evidence stands: of two who approve at once, one does.
     """
     async with acting(db, approved_by, note) as connection:
         rows = await connection.execute("select * from organizations where id = %s for update", (organization_id,))
         found = await rows.fetchone()
         if found is None or found["deployment_status"] != "pending_qa" or found["claimed_by_run"] is not None:
             raise LifecycleError("the organization has begun to change this very moment: look again, then approve")
+        if unless_approved and (before := await _standing(connection, organization_id, evidence_hash)):
+            raise LifecycleError(f"{before} has approved {found['name']} already")
         await connection.execute(
             """update approvals set lapsed_at = now(), lapse_reason = 'approved anew'
                where organization_id = %s and lapsed_at is null""",
@@ -121,3 +125,13 @@ async def requested_by(db: Database, organization_id: UUID) -> str:
         )
         row = await rows.fetchone()
     return str(row["requested_by"]) if row else ""
+
+
+async def _standing(connection: Connection, organization_id: UUID, evidence_hash: str) -> str | None:
+    """Who has approved this evidence, if that approval stands."""
+    rows = await connection.execute(
+        "select approved_by from approvals where organization_id = %s and evidence_hash = %s and lapsed_at is null",
+        (organization_id, evidence_hash),
+    )
+    row = await rows.fetchone()
+    return str(row["approved_by"]) if row else None

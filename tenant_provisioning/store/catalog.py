@@ -4,7 +4,7 @@ Reading it from files is `catalog.manifest`. What has left the catalog stays as 
 because organizations point to it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -119,6 +119,29 @@ async def known_templates(db: Database) -> dict[str, KnownTemplate]:
     async with db.connection() as connection:
         rows = await connection.execute("select key, title, content_hash from report_templates")
         return {row["key"]: KnownTemplate(row["title"], row["content_hash"]) async for row in rows}
+
+
+@dataclass(frozen=True)
+class OfferedTemplate:
+    """A template report that can be deployed, with the module it shows up in."""
+
+    key: str
+    title: str
+    needs: Mapping[str, str]
+    module: str
+
+
+async def offered_templates(db: Database) -> list[OfferedTemplate]:
+    """Every template report of the catalog as it is now, by module and title."""
+    async with db.connection() as connection:
+        rows = await connection.execute(
+            """select template.key, template.title, needs, module.title as module
+               from report_templates template
+               join module_features feature on feature.key = feature_key
+               join module_templates module on module.key = module_key
+               where template.retired_at is null order by module.position, template.title, template.key"""
+        )
+        return [OfferedTemplate(**row) async for row in rows]
 
 
 async def list_providers(db: Database) -> list[Provider]:

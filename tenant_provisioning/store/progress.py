@@ -27,7 +27,8 @@ class StepState(StrEnum):
 class StepProgress:
     """How far a step is. `attempt` counts its starts; `reason` says why it failed, or what it waits for while it runs.
 
-    `again_at` is set for one that failed and may succeed from then on, without a person.
+    Whether a rerun can help is known of some failures only; `again_at` is set for one that may succeed from then on, without a
+    person. `url` opens what the step has made; empty where nothing opens.
     """
 
     step: str
@@ -37,6 +38,8 @@ class StepProgress:
     started_at: datetime
     finished_at: datetime | None
     reason: str
+    a_rerun_can_help: bool | None = None
+    url: str = ""
     again_at: datetime | None = None
 
 
@@ -48,7 +51,7 @@ async def start_step(db: Database, organization_id: UUID, step: str, *, run_id: 
                values (%s, %s, 'running', %s)
                on conflict (organization_id, step) do update set
                  state = 'running', run_id = excluded.run_id, attempt = progress.attempt + 1,
-                 started_at = now(), finished_at = null, reason = '', again_at = null""",
+                 started_at = now(), finished_at = null, reason = '', a_rerun_can_help = null, again_at = null""",
             (organization_id, step, run_id),
         )
 
@@ -63,26 +66,41 @@ async def note_step(db: Database, organization_id: UUID, step: str, text: str) -
         )
 
 
-async def finish_step(db: Database, organization_id: UUID, step: str) -> None:
-    """The step is done; ProvisioningError when it was never started."""
-    await _end(db, organization_id, step, StepState.DONE, "")
+async def finish_step(db: Database, organization_id: UUID, step: str, *, url: str = "") -> None:
+    """The step is done, and what it has made opens at `url`; ProvisioningError when it was never started."""
+    await _end(db, organization_id, step, StepState.DONE, url=url)
 
 
 async def fail_step(
-    db: Database, organization_id: UUID, step: str, reason: str, *, passes_in: float | None = None
+    db: Database,
+    organization_id: UUID,
+    step: str,
+    reason: str,
+    *,
+    passes_in: float | None = None,
+    a_rerun_can_help: bool | None = None,
 ) -> None:
     """The step has failed for `reason`, a sentence for a super admin; ProvisioningError when it was never started.
 
     In `passes_in` seconds another attempt may succeed; None when a person has to act first.
     """
-    await _end(db, organization_id, step, StepState.FAILED, reason, passes_in=passes_in)
+    await _end(
+        db,
+        organization_id,
+        step,
+        StepState.FAILED,
+        reason=reason,
+        passes_in=passes_in,
+        a_rerun_can_help=a_rerun_can_help,
+    )
 
 
 async def fail_running_steps(db: Database, organization_id: UUID, *, reason: str) -> None:
     """Every step that is still running has failed for `reason`: the run that worked on them is gone."""
     async with db.connection() as connection:
         await connection.execute(
-            """update provisioning_steps set state = 'failed', reason = %s, finished_at = now(), again_at = now()
+            """update provisioning_steps
+               set state = 'failed', reason = %s, a_rerun_can_help = true, finished_at = now(), again_at = now()
                where organization_id = %s and state = 'running'""",
             (reason, organization_id),
         )
@@ -92,8 +110,8 @@ async def list_steps(db: Database, organization_id: UUID) -> list[StepProgress]:
     """The steps that were started, in the order of their last start."""
     async with db.connection() as connection:
         rows = await connection.execute(
-            """select step, state, run_id, attempt, started_at, finished_at, reason, again_at from provisioning_steps
-               where organization_id = %s order by started_at, step""",
+            """select step, state, run_id, attempt, started_at, finished_at, reason, a_rerun_can_help, url, again_at
+               from provisioning_steps where organization_id = %s order by started_at, step""",
             (organization_id,),
         )
         return [StepProgress(**(row | {"state": StepState(row["state"])})) async for row in rows]
@@ -106,14 +124,23 @@ async def unfinished_steps(db: Database, organization_id: UUID, planned: Sequenc
 
 
 async def _end(
-    db: Database, organization_id: UUID, step: str, state: StepState, reason: str, *, passes_in: float | None = None
+    db: Database,
+    organization_id: UUID,
+    step: str,
+    state: StepState,
+    *,
+    reason: str = "",
+    a_rerun_can_help: bool | None = None,
+    passes_in: float | None = None,
+    url: str = "",
 ) -> None:
     async with db.connection() as connection:
         updated = await connection.execute(
-            """update provisioning_steps set state = %s, reason = %s, finished_at = now(),
-                 again_at = now() + make_interval(secs => %s)
+            """update provisioning_steps
+               set state = %s, reason = %s, a_rerun_can_help = %s, url = coalesce(nullif(%s, ''), url), finished_at = now(),
+                   again_at = now() + make_interval(secs => %s)
                where organization_id = %s and step = %s""",
-            (state, reason, passes_in, organization_id, step),
+            (state, reason, a_rerun_can_help, url, passes_in, organization_id, step),
         )
         if updated.rowcount == 0:
             raise ProvisioningError(f"the step {step} of organization {organization_id} was never started")

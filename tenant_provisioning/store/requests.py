@@ -1,6 +1,6 @@
 """Onboarding requests: the only way a tenant begins. What makes a form valid is `model.tenant`."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 
 from tenant_provisioning.model.catalog import CATEGORIES
 from tenant_provisioning.model.data_store import DataStoreKind, OwnDataStore
-from tenant_provisioning.model.errors import NoSuchTenant, RequestInvalid, SetupError
+from tenant_provisioning.model.errors import LifecycleError, NoSuchTenant, RequestInvalid, SetupError
 from tenant_provisioning.model.lifecycle import DeploymentStatus, wait_before_attempt
 from tenant_provisioning.model.tenant import OnboardingForm, Organization, SuperUser, validate_form
 from tenant_provisioning.store.catalog import read_providers
@@ -24,7 +24,10 @@ WORK = "work"  # the channel on which the database tells that there is a new req
 
 @dataclass(frozen=True)
 class Work:
-    """An organization that is not finished, as the onboarding sensor needs it. `attempt` counts from 1."""
+    """An organization that is not finished, as the onboarding sensor needs it. `attempt` counts from 1.
+
+    `selection` names the steps that the attempt is about; empty: everything that is left to do.
+    """
 
     request_id: UUID
     organization_id: UUID
@@ -33,6 +36,7 @@ class Work:
     status: DeploymentStatus
     claimed_by_run: str | None
     providers: Mapping[str, str]
+    selection: tuple[str, ...] = ()
     is_due_again: bool = False
 
 
@@ -44,16 +48,20 @@ async def submit(
     default_domain: str,
     offered: Collection[DataStoreKind] = (DataStoreKind.LAKEHOUSE,),
     vault: Vault | None = None,
+    draft_id: UUID | None = None,
 ) -> Organization:
     """The new organization, or RequestInvalid with every mistake by field and no row written.
 
     `offered` are the kinds of data store that can be chosen. The connection string of a data store that the customer brings is
     encrypted by the `vault` here and now, and is no part of the request's row. Organization, request and subscription
-    come into being together; the database writes the audit log's first row.
+    come into being together; the database writes the audit log's first row. Of a draft comes one
+    organization, however often it is submitted.
     """
     async with acting(db, requested_by) as connection:
         # one at a time, so that two forms at once cannot both claim a name or an email
         await connection.execute("select pg_advisory_xact_lock(hashtext('tenant_provisioning.submit'))")
+        if draft_id is not None and (made := await _made_of(connection, draft_id)):
+            return made
         form = validate_form(
             raw,
             providers=await read_providers(connection),
@@ -79,6 +87,12 @@ async def submit(
         )
         if form.own_data_store is not None:
             await _seal_connection(connection, organization.id, form.own_data_store, vault)
+        if draft_id is not None:
+            # what was typed is in the request now, and a secret is nowhere else
+            await connection.execute(
+                "update onboarding_drafts set submitted_as = %s, fields = '{}', secrets = '{}' where id = %s",
+                (organization.id, draft_id),
+            )
         return organization
 
 
@@ -93,6 +107,25 @@ async def _seal_connection(
     )
 
 
+async def mistakes(
+    db: Database, raw: Any, *, default_domain: str, offered: Collection[DataStoreKind]
+) -> Mapping[str, Sequence[str]]:
+    """What is wrong with a form that is not finished yet, by field; nothing is stored."""
+    async with db.connection() as connection:
+        try:
+            validate_form(
+                raw,
+                providers=await read_providers(connection),
+                taken_subdomains=await _taken_subdomains(connection),
+                taken_emails=await _taken_emails(connection),
+                default_domain=default_domain,
+                offered=offered,
+            )
+        except RequestInvalid as invalid:
+            return invalid.errors
+    return {}
+
+
 async def get_form(db: Database, organization_id: UUID) -> OnboardingForm:
     """The form with which the organization began; NoSuchTenant when it has none."""
     async with db.connection() as connection:
@@ -105,13 +138,34 @@ async def get_form(db: Database, organization_id: UUID) -> OnboardingForm:
     return _from_json(row["form"])
 
 
+async def retry(db: Database, organization_id: UUID, *, actor: str, selection: Sequence[str] = ()) -> int:
+    """The number of the attempt that a person asks for: at these steps, or at all that is left.
+
+    LifecycleError unless the organization has failed, so that of two who ask at once one does.
+    """
+    async with acting(db, actor, "retry") as connection:
+        rows = await connection.execute(
+            "select name, deployment_status, rollback_requested_at from organizations where id = %s for update",
+            (organization_id,),
+        )
+        row = await rows.fetchone()
+        if row is None:
+            raise NoSuchTenant(f"there is no organization {organization_id}")
+        if row["deployment_status"] != DeploymentStatus.FAILED:
+            now = row["deployment_status"]
+            raise LifecycleError(f"{row['name']} is {now}: only what has failed can be tried again")
+        if row["rollback_requested_at"] is not None:
+            raise LifecycleError(f"{row['name']} is to be rolled back: nothing is tried again")
+        return await _next_attempt(connection, organization_id, actor, "retry", selection)
+
+
 async def next_attempt(db: Database, organization_id: UUID, *, actor: str, reason: str) -> int:
     """The number of the attempt that this asks for, 2 being the first repetition; it is audited.
 
     An organization that has failed is provisioning again from here on. Its waits are counted anew.
     """
     async with acting(db, actor, reason) as connection:
-        return await _next_attempt(connection, organization_id, actor, reason)
+        return await _next_attempt(connection, organization_id, actor, reason, ())
 
 
 async def begin_due_attempt(db: Database, organization_id: UUID, *, actor: str, reason: str) -> int | None:
@@ -123,33 +177,7 @@ async def begin_due_attempt(db: Database, organization_id: UUID, *, actor: str, 
             (organization_id,),
         )
         row = await rows.fetchone()
-        return await _next_attempt(connection, organization_id, actor, reason, waits=row["waits"]) if row else None
-
-
-async def _next_attempt(
-    connection: Connection, organization_id: UUID, actor: str, reason: str, *, waits: int = 0
-) -> int:
-    rows = await connection.execute(
-        "update onboarding_requests set attempt = attempt + 1 where organization_id = %s returning attempt",
-        (organization_id,),
-    )
-    row = await rows.fetchone()
-    if row is None:
-        raise _no_request(organization_id)
-    await connection.execute(
-        """insert into audit_log (organization_id, actor, action, reason, details)
-           values (%s, %s, 'attempt_requested', %s, %s)""",
-        (organization_id, actor, reason, Jsonb({"attempt": row["attempt"]})),
-    )
-    await connection.execute(
-        "update organizations set deployment_status = 'provisioning', status_reason = null "
-        "where id = %s and deployment_status = 'failed'",
-        (organization_id,),
-    )
-    await connection.execute(
-        "update organizations set next_attempt_at = null, waits = %s where id = %s", (waits, organization_id)
-    )
-    return int(row["attempt"])
+        return await _next_attempt(connection, organization_id, actor, reason, (), waits=row["waits"]) if row else None
 
 
 async def schedule_attempt(
@@ -186,7 +214,7 @@ async def list_work(db: Database) -> list[Work]:
         # the statuses as literals: only so does the planner see that the partial index fits
         rows = await connection.execute(
             """select request.id as request_id, organization.id as organization_id, subdomain, attempt,
-                      deployment_status, claimed_by_run, lms, english_maths, crm, hr,
+                      deployment_status, claimed_by_run, selection, lms, english_maths, crm, hr,
                       coalesce(deployment_status = 'failed' and next_attempt_at <= now(), false) as is_due_again
                from organizations organization
                join onboarding_requests request on request.organization_id = organization.id
@@ -202,14 +230,59 @@ async def list_work(db: Database) -> list[Work]:
                 status=DeploymentStatus(row["deployment_status"]),
                 claimed_by_run=row["claimed_by_run"],
                 providers={category: row[category] for category in CATEGORIES if row[category] is not None},
+                selection=tuple(row["selection"] or ()),
                 is_due_again=row["is_due_again"],
             )
             async for row in rows
         ]
 
 
+async def _next_attempt(
+    connection: Connection,
+    organization_id: UUID,
+    actor: str,
+    reason: str,
+    selection: Sequence[str],
+    *,
+    waits: int = 0,
+) -> int:
+    rows = await connection.execute(
+        """update onboarding_requests set attempt = attempt + 1, selection = %s
+           where organization_id = %s returning attempt""",
+        (list(selection) or None, organization_id),
+    )
+    row = await rows.fetchone()
+    if row is None:
+        raise _no_request(organization_id)
+    details = {"attempt": row["attempt"]} | ({"only": list(selection)} if selection else {})
+    await connection.execute(
+        """insert into audit_log (organization_id, actor, action, reason, details)
+           values (%s, %s, 'attempt_requested', %s, %s)""",
+        (organization_id, actor, reason, Jsonb(details)),
+    )
+    await connection.execute(
+        "update organizations set deployment_status = 'provisioning', status_reason = null "
+        "where id = %s and deployment_status = 'failed'",
+        (organization_id,),
+    )
+    await connection.execute(
+        "update organizations set next_attempt_at = null, waits = %s where id = %s", (waits, organization_id)
+    )
+    return int(row["attempt"])
+
+
 def _no_request(organization_id: UUID) -> NoSuchTenant:
     return NoSuchTenant(f"organization {organization_id} has no onboarding request")
+
+
+async def _made_of(connection: Connection, draft_id: UUID) -> Organization | None:
+    rows = await connection.execute(
+        """select organizations.* from onboarding_drafts join organizations on organizations.id = submitted_as
+           where onboarding_drafts.id = %s""",
+        (draft_id,),
+    )
+    row = await rows.fetchone()
+    return organization_of(row) if row else None
 
 
 async def _taken_subdomains(connection: Connection) -> set[str]:

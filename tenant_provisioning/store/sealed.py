@@ -28,7 +28,10 @@ class SealedColumn:
     organization: str = "organization_id"
 
 
-COLUMNS = (SealedColumn("organizations", "data_store_connection", organization="id"),)
+COLUMNS = (
+    SealedColumn("organizations", "data_store_connection", organization="id"),
+    SealedColumn("access_requests", "link"),
+)
 
 
 @dataclass(frozen=True)

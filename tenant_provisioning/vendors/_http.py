@@ -22,6 +22,7 @@ import httpx
 import stamina
 
 from tenant_provisioning.model.errors import VendorRejected, VendorUnavailable
+from tenant_provisioning.vendors import incidents
 from tenant_provisioning.vendors._answers import NothingDone, Transient, broken, clock, never, refusal
 
 T = TypeVar("T")
@@ -198,7 +199,10 @@ class VendorHttp:
 
     def _repeat(self, error: Exception, sure: bool, started: float) -> bool | float:
         """Whether to try again, or in how many seconds: never earlier than the vendor said, never past our patience."""
-        if not isinstance(error, VendorUnavailable) or not (sure or isinstance(error, NothingDone)):
+        if not isinstance(error, VendorUnavailable):
+            return False
+        incidents.tell(error)
+        if not (sure or isinstance(error, NothingDone)):
             return False
         if error.retry_after is not None and error.retry_after > self._patience - (time.monotonic() - started):
             return False

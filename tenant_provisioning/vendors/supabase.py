@@ -5,7 +5,10 @@ the platform's database is reached directly, by `store`.
 """
 
 import asyncio
+import base64
+import hashlib
 import logging
+import secrets
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -20,6 +23,7 @@ import httpx
 import stamina
 
 from tenant_provisioning.model.errors import VendorError, VendorRejected, VendorUnavailable
+from tenant_provisioning.vendors import incidents
 from tenant_provisioning.vendors._answers import NothingDone, refusal
 from tenant_provisioning.vendors._http import VendorHttp, is_loopback
 
@@ -204,12 +208,13 @@ class SupabaseAuth:
         email: str | None = None,
         app_metadata: Mapping[str, Any] | None = None,
         user_metadata: Mapping[str, Any] | None = None,
+        password: str | None = None,
     ) -> User:
-        """The user after the change; metadata is merged key by key, and None removes a key.
+        """The user after the change; metadata is merged key by key, None removes a key; a new password ends every session.
 
         Raises VendorRejected (404) where there is no such user.
         """
-        given = {"email": email, "app_metadata": app_metadata, "user_metadata": user_metadata}
+        given = {"email": email, "app_metadata": app_metadata, "user_metadata": user_metadata, "password": password}
         changes = {key: value for key, value in given.items() if value is not None}
         return await self._update("update user", user_id, changes)
 
@@ -254,8 +259,62 @@ class SupabaseAuth:
         )
         if signed_in.session is None:
             raise VendorRejected(VENDOR, "verify link", "the link was taken, but no session came of it")
-        token = signed_in.session.access_token
-        return Session(UUID(signed_in.session.user.id), token, _claims(token))
+        return _session(signed_in.session)
+
+    async def sign_in(self, email: str, password: str) -> Session:
+        """The session that this address and password give.
+
+        Raises VendorRejected: `invalid_credentials` for an unknown address as for a wrong password, `email_not_confirmed`,
+        `user_banned`.
+        """
+        anonymous = await self._connect(self._anon_key)
+        proof: Any = {"email": email, "password": password}
+        signed_in = await self._ask(
+            "sign in", lambda client: client.auth.sign_in_with_password(proof), sure=False, client=anonymous
+        )
+        if signed_in.session is None:
+            raise VendorRejected(VENDOR, "sign in", "the password was taken, but no session came of it")
+        return _session(signed_in.session)
+
+    async def send_magic_link(self, email: str, *, redirect_to: str) -> str:
+        """A link is mailed by Supabase to this user; the verifier that turns the code it leads to into a session.
+
+        The link leads to `redirect_to?code=…` where the project allows that address. Raises VendorRejected: `otp_disabled` for an
+        address nobody has, `over_email_send_rate_limit` for a second link within a minute.
+        """
+        verifier = secrets.token_urlsafe(48)
+        digest = hashlib.sha256(verifier.encode()).digest()
+        challenge = base64.urlsafe_b64encode(digest).decode().rstrip("=")
+        body = {
+            "email": email,
+            "create_user": False,
+            "code_challenge": challenge,
+            "code_challenge_method": "s256",
+        }
+        await self._http.call(
+            "send magic link",
+            "POST",
+            "/auth/v1/otp",
+            json=body,
+            params={"redirect_to": redirect_to},
+            headers={"apikey": self._anon_key, "Authorization": f"Bearer {self._anon_key}"},
+        )
+        return verifier
+
+    async def exchange_code(self, code: str, verifier: str) -> Session:
+        """The session for a code that a followed link has led to; it is used up.
+
+        Raises VendorRejected: `flow_state_not_found` for a code that is used or unknown, `flow_state_expired`, `bad_code_verifier`
+        when the link was asked for elsewhere.
+        """
+        anonymous = await self._connect(self._anon_key)
+        proof: Any = {"auth_code": code, "code_verifier": verifier, "redirect_to": ""}
+        signed_in = await self._ask(
+            "exchange code", lambda client: client.auth.exchange_code_for_session(proof), sure=False, client=anonymous
+        )
+        if signed_in.session is None:
+            raise VendorRejected(VENDOR, "exchange code", "the code was taken, but no session came of it")
+        return _session(signed_in.session)
 
     async def end_session(self, session: Session) -> None:
         """No session of this user can be renewed any more, whether or not one could; access tokens just expire."""
@@ -312,7 +371,10 @@ class SupabaseAuth:
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     def _repeat(self, error: Exception, sure: bool, started: float) -> bool | float:
-        if not isinstance(error, VendorUnavailable) or not (sure or isinstance(error, NothingDone)):
+        if not isinstance(error, VendorUnavailable):
+            return False
+        incidents.tell(error)
+        if not (sure or isinstance(error, NothingDone)):
             return False
         if error.retry_after is None:
             return True
@@ -347,6 +409,10 @@ def _user(user: "wire.User") -> User:
         banned_until=datetime.fromisoformat(user.banned_until) if user.banned_until else None,
         last_sign_in_at=user.last_sign_in_at,
     )
+
+
+def _session(session: "wire.Session") -> Session:
+    return Session(UUID(session.user.id), session.access_token, _claims(session.access_token))
 
 
 def _claims(token: str) -> dict[str, Any]:

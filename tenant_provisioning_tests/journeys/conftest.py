@@ -24,6 +24,8 @@ from tenant_provisioning.settings import Settings
 from tenant_provisioning.store import organizations
 from tenant_provisioning.store.database import Database, open_database
 from tenant_provisioning.store.requests import submit
+from tenant_provisioning_tests.journeys.desk import Desk
+from tenant_provisioning_tests.portal.serving import CHROMIUM
 
 T = TypeVar("T")
 STARTING = 180  # seconds a busy machine may need
@@ -184,6 +186,17 @@ def journey() -> Iterator[Journey]:
         finally:
             process.terminate()
             process.wait(60)
+
+
+@pytest.fixture(scope="session")
+def desk(journey: Journey) -> Iterator[Desk | None]:
+    """A browser before the portal of the stack; None where no Chromium is installed."""
+    if CHROMIUM is None:
+        yield None
+        return
+    desk = Desk(journey.settings.portal_url)
+    yield desk
+    desk.close()
 
 
 @pytest.fixture(scope="session")

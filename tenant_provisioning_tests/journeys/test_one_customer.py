@@ -1,5 +1,8 @@
-"""One customer's whole way through the real stack, with the commands that a person types: rolled back in the middle of
-provisioning, onboarded again under the same name, let in, in everyday life, and rolled back for good."""
+"""One customer's whole way through the real stack, with the commands that a person types and the portal in a real browser: rolled
+back in the middle of provisioning, onboarded again under the same name, let in, in everyday life, and rolled back for good.
+
+Where no Chromium is installed, the commands do all of it.
+"""
 
 import asyncio
 import json
@@ -8,14 +11,17 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from playwright.sync_api import Page, expect
 
 from tenant_provisioning.catalog.manifest import load_catalog
+from tenant_provisioning.embedded.portal import operator_of
 from tenant_provisioning.model.catalog import matching_reports
 from tenant_provisioning.model.lifecycle import DeploymentStatus as Status
 from tenant_provisioning.model.plan import report_step
 from tenant_provisioning.model.qa import MANUAL_ITEMS
 from tenant_provisioning.store import audit
 from tenant_provisioning.vendors.dns import Resolver
+from tenant_provisioning_tests.journeys.desk import Desk, Person
 
 Journey = Any  # the class lives in this folder's conftest, which tests do not import
 Run = Callable[..., str]
@@ -61,12 +67,20 @@ def struck(journey: Journey, fault_id: str) -> int:
     return next(int(one["struck"]) for one in journey.control("GET", "faults")["faults"] if one["id"] == fault_id)
 
 
-def test_one_customer_there_and_back_and_there_again(journey: Journey, eventually: Any, run: Run) -> None:
+def test_one_customer_there_and_back_and_there_again(
+    journey: Journey, eventually: Any, run: Run, desk: Desk | None
+) -> None:
     rolled_back_in_the_middle(journey, eventually, run)
-    onboarded_again_and_let_in(journey, run)
+    if desk:
+        sam = onboarded_again_in_the_portal(journey, desk)
+        let_in_by_two_people(journey, run, desk, sam)
+    else:
+        onboarded_again(run)
+        let_in(journey, run)
+    assert len(mails_to_jo(journey)) == 1
     changed_by_hand_and_checked_again(journey, run)
     suspended_and_back(journey, run)
-    rolled_back_for_good(journey, run)
+    rolled_back_for_good(journey, run, sam if desk else None)
 
 
 def rolled_back_in_the_middle(journey: Journey, eventually: Any, run: Run) -> None:
@@ -95,12 +109,43 @@ def rolled_back_in_the_middle(journey: Journey, eventually: Any, run: Run) -> No
     ]  # fmt: skip
 
 
-def onboarded_again_and_let_in(journey: Journey, run: Run) -> None:
+def onboarded_again(run: Run) -> None:
     run("onboard", "-", stdin=json.dumps(REQUEST))
     run("status", "lively", "--follow")
     assert status(run)["status"] == "pending_qa"
-    assert cname(journey) is not None
 
+
+def onboarded_again_in_the_portal(journey: Journey, desk: Desk) -> Person:
+    """The operator, who has filled the wizard and watched until the customer waits for QA, without a reload."""
+    operator, sam = operator_of(journey.data_dir), desk.person()
+    sam.signs_in(operator.email, "a guess")
+    sam(lambda page: expect(page.get_by_role("alert")).to_be_visible())
+    sam.signs_in(operator.email, operator.password)
+
+    def fill_the_wizard(page: Page) -> None:
+        page.get_by_role("button", name="New organization").first.click()
+        page.get_by_label("Name of the organization").fill("Lively College")
+        page.get_by_label("Subdomain").fill("lively")
+        page.get_by_role("button", name="Continue").click()
+        for provider in ("Bud", "CENTURY", "Salesforce"):
+            page.get_by_label(provider, exact=True).check()
+        page.get_by_role("button", name="Continue").click()
+        page.wait_for_url(re.compile("/data-store$"))
+        page.get_by_role("button", name="Continue").click()
+        page.get_by_label("Email").fill("jo@lively.com")
+        page.get_by_label("First name").fill("Jo")
+        page.get_by_label("Last name").fill("Bloggs")
+        page.get_by_role("button", name="Continue").click()
+        page.get_by_role("button", name="Start deployment").click()
+        page.evaluate("window.wasNotReloaded = true")
+        expect(page.locator("#live-status .badge").first).to_have_text("Waiting for QA", timeout=180_000)
+        assert page.evaluate("window.wasNotReloaded")
+
+    sam(fill_the_wizard)
+    return sam
+
+
+def let_in(journey: Journey, run: Run) -> None:
     told = run("approve", "lively", refused=True)
     assert all(title in told for title in MANUAL_ITEMS.values())
     login = run("test-login", "lively").strip()
@@ -109,10 +154,46 @@ def onboarded_again_and_let_in(journey: Journey, run: Run) -> None:
     for item in MANUAL_ITEMS:
         run("checklist", "lively", item, "--note", "seen")
     board = run("approve", "lively", "--note", "all is well", "--wait")
-
     assert "all is well" in board
-    assert status(run)["status"] == "active"
-    assert len(mails_to_jo(journey)) == 1
+
+
+def let_in_by_two_people(journey: Journey, run: Run, desk: Desk, sam: Person) -> None:
+    """The same, by two people at once before the portal and a third at a terminal, each of whom sees what the others do."""
+    kim = desk.person().signs_in(*another_admin(journey))
+    page_of_qa = f"/organizations/{journey.found('lively').id}/qa"
+    for person in (sam, kim):
+        person(lambda page: page.goto(page_of_qa))
+    sam(lambda page: expect(page.locator("#obstacles li")).to_have_count(len(MANUAL_ITEMS)))
+    sam(lambda page: page.locator("#test-login").click())
+    sam(lambda page: page.locator("#show-link").click())
+    login = sam(lambda page: page.locator("#test-link").input_value())
+    assert sign_in(journey, login).startswith("https://lively.yourplatform.com/#access_token=")
+    sam(lambda page: page.goto(page_of_qa))
+    assert mails_to_jo(journey) == []
+
+    first, second, third = MANUAL_ITEMS
+    run("checklist", "lively", first, "--note", "seen")
+    kim(lambda page: expect(page.locator("#live-qa-summary")).to_contain_text("1 of 3 items", timeout=30_000))
+    kim(lambda page: page.locator(f"#tick-{second}").click())
+    sam(lambda page: expect(page.locator("#live-qa-summary")).to_contain_text("2 of 3 items", timeout=30_000))
+    sam(lambda page: page.locator(f"#tick-{third}").click())
+    sam(lambda page: page.locator("#approve-note").fill("all is well"))
+    sam(lambda page: page.locator("#approve").click())
+
+    for person in (sam, kim):
+        person(lambda page: expect(page.locator("#live-qa-verdict .badge").first).to_have_text("Live", timeout=180_000))
+    journey.becomes("lively", Status.ACTIVE)
+    assert "all is well" in run("status", "lively")
+
+
+def another_admin(journey: Journey) -> tuple[str, str]:
+    """The email and the password of a second super admin."""
+    email, password = "kim@yourplatform.com", "correct horse battery staple"
+    key = journey.settings.supabase_service_role_key.get_secret_value()
+    account = {"email": email, "password": password, "email_confirm": True, "app_metadata": {"role": "platform_admin"}}
+    headers = {"apikey": key, "Authorization": f"Bearer {key}"}
+    journey.simulator.post("/auth/v1/admin/users", json=account, headers=headers).raise_for_status()
+    return email, password
 
 
 def changed_by_hand_and_checked_again(journey: Journey, run: Run) -> None:
@@ -141,11 +222,15 @@ def suspended_and_back(journey: Journey, run: Run) -> None:
     assert len(mails_to_jo(journey)) == 1
 
 
-def rolled_back_for_good(journey: Journey, run: Run) -> None:
+def rolled_back_for_good(journey: Journey, run: Run, sam: Person | None) -> None:
     customer = journey.found("lively")
     assert "confirm with its name, “Lively College”" in run("rollback", "lively", refused=True)
+    assert cname(journey) is not None
 
-    run("rollback", "lively", "--confirm", "Lively College", "--follow")
+    if sam is None:
+        run("rollback", "lively", "--confirm", "Lively College", "--follow")
+    else:
+        sam(rolls_back)
 
     assert journey.becomes("lively", Status.ROLLED_BACK).id == customer.id
     assert traces(journey) == ""
@@ -155,3 +240,13 @@ def rolled_back_for_good(journey: Journey, run: Run) -> None:
         "requested", "test_login", *["checklist_ticked"] * len(MANUAL_ITEMS), "approved", "go_live",
         "rematerialize", "checks_requested", "test_login", "rollback_requested",
     ]  # fmt: skip
+
+
+def rolls_back(page: Page) -> None:
+    for name, told in (("Lively", "Nothing was done"), ("Lively College", "begins within seconds")):
+        page.goto(page.url.split("/qa")[0].rstrip("/") + "/qa")
+        page.get_by_text("Take away everything that was made").click()
+        page.locator("#rollback-name").fill(name)
+        page.locator("#rollback").click()
+        expect(page.get_by_text(told)).to_be_visible()
+    expect(page.locator("#live-status .badge").first).to_have_text("Rolled back", timeout=180_000)

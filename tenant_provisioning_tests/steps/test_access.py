@@ -13,7 +13,8 @@ from tenant_provisioning.model.errors import LifecycleError, ProvisioningError, 
 from tenant_provisioning.model.lifecycle import DeploymentStatus as Status
 from tenant_provisioning.steps import access, letters, super_users
 from tenant_provisioning.steps.context import StepContext
-from tenant_provisioning.store import audit, organizations, outbox
+from tenant_provisioning.store import access_requests, audit, organizations, outbox, users, vendor_incidents
+from tenant_provisioning.store.access_requests import AccessRequest, Wish
 from tenant_provisioning.vendors.supabase import User
 
 NUMBERS = itertools.count(1)
@@ -176,3 +177,69 @@ async def test_what_is_in_qa_is_neither_suspended_nor_resumed(ctx: StepContext) 
         await access.resume(ctx, actor="quinn")
 
     assert [await can_sign_in(ctx, number) for number in (0, 1)] == [True, True]
+
+
+async def ask(ctx: StepContext, wish: Wish, **fields: Any) -> AccessRequest:
+    """The wish as the sensor finds it."""
+    await access_requests.request_access(ctx.db, ctx.organization.id, wish, requested_by="quinn", **fields)
+    (request,) = await access_requests.list_open(ctx.db)
+    return request
+
+
+async def answered(ctx: StepContext, wish: Wish) -> AccessRequest:
+    return (await access_requests.newest(ctx.db, ctx.organization.id))[wish]
+
+
+async def test_a_test_login_that_was_asked_for_in_the_portal_signs_in_the_user_who_was_chosen(ctx: StepContext) -> None:
+    chosen = (await users.list_users(ctx.db, ctx.organization.id))[1]
+    request = await ask(ctx, Wish.TEST_LOGIN, user_id=chosen.id)
+
+    await access.answer_request(ctx.settings, request)
+
+    told = await answered(ctx, Wish.TEST_LOGIN)
+    assert (told.outcome, told.has_link) == ("done", True)
+    sealed = await access_requests.take_link(ctx.db, request.id, ctx.organization.id, by="quinn")
+    link = ctx.vault.decrypt(str(sealed), ctx.organization.id, access_requests.LINK_COLUMN)
+    assert "token=" in link
+    (entry,) = await actions(ctx, "test_login")
+    assert (entry.actor, entry.details) == ("quinn", {"user": str(chosen.id)})
+
+
+async def test_suspending_and_resuming_in_the_portal_is_audited_as_the_persons(ctx: StepContext) -> None:
+    await moved(ctx, Status.ACTIVE)
+    await access.answer_request(ctx.settings, await ask(ctx, Wish.SUSPEND, reason="unpaid"))
+    told = await answered(ctx, Wish.SUSPEND)
+    assert (told.outcome, told.told.split(":")[1]) == ("done", " 2 user(s) cannot sign in. Its data stays.")
+    assert not await can_sign_in(ctx, 0)
+
+    await access.answer_request(ctx.settings, await ask(ctx, Wish.RESUME))
+
+    assert (await answered(ctx, Wish.RESUME)).outcome == "done"
+    assert await can_sign_in(ctx, 0)
+    last = (await audit.list_audit(ctx.db, ctx.organization.id))[-2:]
+    assert [(each.actor, each.to_status) for each in last] == [("quinn", Status.SUSPENDED), ("quinn", Status.ACTIVE)]
+
+
+async def test_what_the_status_forbids_is_refused_in_words(ctx: StepContext) -> None:
+    await access.answer_request(ctx.settings, await ask(ctx, Wish.RESUME))
+
+    told = await answered(ctx, Wish.RESUME)
+    assert told.outcome == "refused"
+    assert "only what is suspended can be resumed" in told.told
+
+
+async def test_while_supabase_is_away_a_wish_is_put_off_and_refused_in_the_end(ctx: StepContext, world: Any) -> None:
+    world.fault("supabase.generate_link", "error_before", status=503, times="forever")
+    request = await ask(ctx, Wish.TEST_LOGIN)
+    for attempts in range(1, access_requests.ATTEMPTS):
+        await access.answer_request(ctx.settings, request)
+        (request,) = await access_requests.list_open(ctx.db)
+        assert request.attempts == attempts
+        assert "It is tried again by itself." in request.told
+
+    await access.answer_request(ctx.settings, request)
+
+    assert (await answered(ctx, Wish.TEST_LOGIN)).outcome == "refused"
+    (supabase,) = await vendor_incidents.vendor_health(ctx.db, hours=1)
+    assert supabase.vendor == "Supabase Auth"
+    assert supabase.unavailable >= access_requests.ATTEMPTS

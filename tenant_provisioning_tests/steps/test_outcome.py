@@ -2,10 +2,20 @@
 
 from dataclasses import replace
 
+import pytest
+
+from tenant_provisioning.model.errors import (
+    ChecksOutstanding,
+    DatabaseUnavailable,
+    OwnershipConflict,
+    ProvisioningError,
+    VendorRejected,
+    VendorUnavailable,
+)
 from tenant_provisioning.model.plan import planned_steps
 from tenant_provisioning.model.qa import Outcome, Verdict
 from tenant_provisioning.steps.context import StepContext
-from tenant_provisioning.steps.outcome import explain_failure, remaining_steps
+from tenant_provisioning.steps.outcome import explain_failure, explain_remaining, record_failure, remaining_steps
 from tenant_provisioning.store import progress, qa_results
 
 RUN = "run-7"
@@ -102,3 +112,39 @@ async def test_a_check_that_does_not_block_leaves_nothing_to_do(ctx: StepContext
     await record(ctx, FAILED, blocking=False)
 
     assert await remaining_steps(ctx.db, ctx.organization.id, ["a"]) == ("organization_record",)
+
+
+async def test_once_a_part_is_mended_what_else_has_failed_is_told_whatever_its_run(ctx: StepContext) -> None:
+    await finish(ctx, "reports/mended")
+    assert await explain_remaining(ctx.db, ctx.organization.id, {}) == ""
+    await fail(ctx, "deployed_reports", "1 of 2 reports are not deployed yet")  # its roll-up is no failure of its own
+    assert await explain_remaining(ctx.db, ctx.organization.id, {}) == ""
+
+    await fail(ctx, "reports/broken", "password protected", run_id="run-1")
+    await record(ctx, FAILED, run_id="run-2")
+
+    assert await explain_remaining(ctx.db, ctx.organization.id, {"broken": "Broken"}) == (
+        "1 of 2 reports could not be deployed: “Broken”: password protected. The host does not resolve yet."
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "can_help"),
+    [
+        (VendorUnavailable("Power BI", "clone report", "too many requests", status=429), True),
+        (ChecksOutstanding("not asked yet"), True),
+        (DatabaseUnavailable("away"), True),
+        (VendorRejected("GoDaddy", "put DNS record", "access was refused", status=403), False),
+        (OwnershipConflict("another's"), False),
+    ],
+)
+async def test_a_failure_says_whether_a_rerun_can_help(
+    ctx: StepContext, error: ProvisioningError, can_help: bool
+) -> None:
+    await progress.start_step(ctx.db, ctx.organization.id, "dns_record", run_id=RUN)
+    await record_failure(ctx.db, ctx.organization.id, "dns_record", error)
+
+    (step,) = await progress.list_steps(ctx.db, ctx.organization.id)
+    assert (step.reason, step.a_rerun_can_help) == (str(error), can_help)
+    await progress.start_step(ctx.db, ctx.organization.id, "dns_record", run_id=RUN)
+    assert (await progress.list_steps(ctx.db, ctx.organization.id))[0].a_rerun_can_help is None

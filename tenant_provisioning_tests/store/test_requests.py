@@ -9,13 +9,13 @@ import psycopg
 import pytest
 
 from tenant_provisioning.model.data_store import DataStoreKind, OwnDataStore
-from tenant_provisioning.model.errors import NoSuchTenant, RequestInvalid, SetupError
+from tenant_provisioning.model.errors import LifecycleError, NoSuchTenant, RequestInvalid, SetupError
 from tenant_provisioning.model.lifecycle import DeploymentStatus
 from tenant_provisioning.model.tenant import OnboardingForm, Organization, SuperUser
 from tenant_provisioning.store.audit import list_audit
 from tenant_provisioning.store.database import Database
 from tenant_provisioning.store.organizations import claim, get_connection, move
-from tenant_provisioning.store.requests import get_form, list_work, next_attempt, submit
+from tenant_provisioning.store.requests import get_form, list_work, next_attempt, retry, submit
 from tenant_provisioning.store.vault import Vault, generate_key
 
 Form = Callable[..., dict[str, Any]]
@@ -159,6 +159,47 @@ async def test_a_repetition_is_numbered_and_audited(db: Database, acme: Organiza
     )
     with pytest.raises(NoSuchTenant, match="has no onboarding request"):
         await next_attempt(db, uuid4(), actor="sam", reason="")
+
+
+async def test_a_person_retries_a_part_alone_and_of_two_at_once_one_does(db: Database, acme: Organization) -> None:
+    with pytest.raises(LifecycleError, match="is requested: only what has failed can be tried again"):
+        await retry(db, acme.id, actor="sam")
+    for status in (S.PROVISIONING, S.FAILED):
+        await move(db, acme.id, status, actor="run")
+
+    first, second = await asyncio.gather(
+        retry(db, acme.id, actor="sam", selection=["reports/a"]),
+        retry(db, acme.id, actor="kim"),
+        return_exceptions=True,
+    )
+
+    assert {type(first), type(second)} == {int, LifecycleError}
+    entry = (await list_audit(db, acme.id))[-2]
+    assert (entry.actor, entry.action) == ("sam" if first == 2 else "kim", "attempt_requested")
+
+
+async def test_the_selection_belongs_to_its_attempt_alone(db: Database, acme: Organization) -> None:
+    for status in (S.PROVISIONING, S.FAILED):
+        await move(db, acme.id, status, actor="run")
+    await retry(db, acme.id, actor="sam", selection=["reports/a", "dns_record"])
+    (work,) = await list_work(db)
+    assert (work.status, work.selection) == (S.PROVISIONING, ("reports/a", "dns_record"))
+    assert (await list_audit(db, acme.id))[-2].details == {"attempt": 2, "only": ["reports/a", "dns_record"]}
+
+    await next_attempt(db, acme.id, actor="run_failure_sensor", reason="the rest")
+
+    assert (await list_work(db))[0].selection == ()
+
+
+async def test_nothing_is_retried_that_is_to_be_rolled_back(db: Database, acme: Organization) -> None:
+    for status in (S.PROVISIONING, S.FAILED):
+        await move(db, acme.id, status, actor="run")
+    async with db.connection() as connection:
+        await connection.execute(
+            "update organizations set rollback_requested_at = now(), rollback_requested_by = 'kim', rollback_attempt = 1"
+        )
+    with pytest.raises(LifecycleError, match="is to be rolled back"):
+        await retry(db, acme.id, actor="sam")
 
 
 async def test_work_lists_what_is_not_finished_with_its_claim(

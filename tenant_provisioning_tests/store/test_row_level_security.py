@@ -19,9 +19,11 @@ from psycopg.rows import TupleRow
 
 from tenant_provisioning.model.artifact import ArtifactKind
 from tenant_provisioning.model.catalog import Catalog
+from tenant_provisioning.model.errors import VendorUnavailable
 from tenant_provisioning.model.naming import user_id
 from tenant_provisioning.model.qa import judged
 from tenant_provisioning.model.tenant import SuperUser
+from tenant_provisioning.store.access_requests import Wish, request_access
 from tenant_provisioning.store.artifacts import intend
 from tenant_provisioning.store.catalog import sync_catalog
 from tenant_provisioning.store.checklist import tick
@@ -36,9 +38,13 @@ from tenant_provisioning.store.qa_results import record_verdict
 from tenant_provisioning.store.reports import save_deployed_report
 from tenant_provisioning.store.requests import submit
 from tenant_provisioning.store.users import save_user
+from tenant_provisioning.store.vendor_incidents import record_incidents
 
 PLATFORM_WIDE = {"providers", "module_templates", "module_features", "report_templates", "roles"}
-NOBODYS = {"email_outbox", "applied_migrations", "encryption_keys"}
+NOBODYS = {
+    "email_outbox", "applied_migrations", "portal_sessions", "portal_sign_in_attempts", "onboarding_drafts",
+    "access_requests", "vendor_incidents", "encryption_keys",
+}  # fmt: skip
 HIDDEN_COLUMNS = {
     ("organizations", "data_store_connection"),
     ("organizations", "claimed_by_run"),
@@ -148,6 +154,7 @@ async def populate(url: str, catalog: Catalog, form: Callable[..., dict[str, Any
                 db, organization.id, kind="welcome", recipient="ada@people.example", subject="s", text="t", html="h"
             )
             await tick(db, organization.id, "reports_load", done_by="sam")
+            await request_access(db, organization.id, Wish.SUSPEND, requested_by="sam")
             await save_connection(db, organization.id, "v1.k1.AAAA")
             async with db.connection() as connection:
                 await connection.execute(
@@ -155,6 +162,17 @@ async def populate(url: str, catalog: Catalog, form: Callable[..., dict[str, Any
                     " values (%s, 'sam', 'h', '{}')",
                     (organization.id,),
                 )
+        await record_incidents(db, [VendorUnavailable("Power BI", "clone report", "too many requests", status=429)])
+        async with db.connection() as connection:
+            for statement in (
+                (
+                    "insert into portal_sessions (token_hash, user_id, email, expires_at)"
+                    " values ('h', gen_random_uuid(), 'sam@platform.example', now() + interval '1 hour')"
+                ),
+                "insert into portal_sign_in_attempts (subject_hash) values ('h')",
+                "insert into onboarding_drafts (owner_id, submitted_as) select gen_random_uuid(), id from organizations",
+            ):
+                await connection.execute(statement.encode())
     return World(url, *made, columns_of_every_table(url))
 
 

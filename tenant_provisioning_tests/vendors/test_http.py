@@ -10,7 +10,8 @@ import httpx
 import pytest
 import stamina
 
-from tenant_provisioning.model.errors import VendorRejected, VendorUnavailable
+from tenant_provisioning.model.errors import VendorError, VendorRejected, VendorUnavailable
+from tenant_provisioning.vendors import incidents
 from tenant_provisioning.vendors._answers import reason, retry_after, vendor_code
 from tenant_provisioning.vendors._http import Pending, VendorHttp
 
@@ -58,6 +59,21 @@ def test_retry_after_is_read_from_header_or_body_in_every_form(
     headers: dict[str, str], body: Any, seconds: float | None
 ) -> None:
     assert retry_after(httpx.Headers(headers), body, now=NOON) == seconds
+
+
+async def test_what_a_repeat_mends_is_heard_of_where_somebody_listens_and_expected_refusals_are_not() -> None:
+    heard = list[VendorError]()
+    busy, gone = httpx.Response(429), httpx.Response(404)
+    script = Script(busy, busy, httpx.Response(200), gone)
+    async with vendor(script) as http:
+        with incidents.heard_by(heard.append):
+            await http.call("make it", "POST", "/things")
+            with pytest.raises(VendorRejected):
+                await http.call("find it", "GET", "/things/1")
+        script.answers = [httpx.Response(503), httpx.Response(200)]
+        await http.call("make it", "POST", "/things", idempotent=True)  # nobody listens any more
+
+    assert [(each.operation, each.status) for each in heard] == [("make it", 429)] * 2
 
 
 async def test_a_throttled_create_is_repeated_after_the_time_the_vendor_names_and_never_earlier() -> None:

@@ -79,6 +79,25 @@ class Password(Body):
     password: str | None = None
 
 
+class Otp(Body):
+    """POST otp: a magic link by mail. With a code challenge the link leads to a code instead of a session."""
+
+    email: str | None = None
+    phone: str | None = None
+    create_user: bool | None = None
+    data: Mapping[str, object] | None = None
+    channel: str | None = None
+    code_challenge: str | None = None
+    code_challenge_method: str | None = None
+
+
+class CodeExchange(Body):
+    """POST token?grant_type=pkce."""
+
+    auth_code: str | None = None
+    code_verifier: str | None = None
+
+
 class Refresh(Body):
     """POST token?grant_type=refresh_token."""
 

@@ -19,6 +19,8 @@ from tenant_provisioning.simulator.supabase.errors import (
     user_not_found,
     weak_password,
 )
+from tenant_provisioning.simulator.supabase.flows import PREFIX, check_challenge
+from tenant_provisioning.simulator.supabase.post import Letter
 from tenant_provisioning.simulator.supabase.users import User, merged, rfc3339, shown, valid_email
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 LIFETIME = 3600  # seconds: a hosted project's default
 MAILS_PER_HOUR = 30  # RateLimitEmailSent's default
+MAIL_INTERVAL = 60  # seconds between two links to one user: SMTP.MaxFrequency's default
 SLOTS = {
     "signup": ("confirmation_token",),
     "invite": ("confirmation_token",),
@@ -103,12 +106,38 @@ class Links:
         action = "email_change" if kind.startswith("email_change") else kind
         return {
             **shown(user),
-            "action_link": f"{auth_url}/verify?token={token}&type={action}&redirect_to={quote(redirect_to, safe=':/')}",
+            "action_link": action_link(auth_url, token, action, redirect_to),
             "email_otp": otp,
             "hashed_token": token,
             "verification_type": kind,
             "redirect_to": redirect_to,
         }
+
+    def mail_magic_link(self, given: bodies.Otp, redirect_to: str, auth_url: str) -> Letter:
+        """The letter with a new link, which replaces an older one. Who is new, or has not confirmed, gets a sign-up's.
+
+        With a code challenge the link's token says so by its prefix, and following it gives a code.
+        """
+        _check_otp(given)
+        email = valid_email(given.email or "")
+        user = self._state.find_by_email(email)
+        if user is None and given.create_user is False:
+            raise AuthError(422, "otp_disabled", "Signups not allowed for otp")
+        kind = "signup" if user is None or user.email_confirmed_at is None else "magiclink"
+        slot = SLOTS[kind][0]
+        self._check_mail_frequency(user, slot)
+        self._check_mail_rate()
+        token = (PREFIX if given.code_challenge else "") + token_hash(email, self._code())
+        if kind == "signup":
+            user = user or self._sign_up(kind, email, passwords.random_password(self._world.random))
+            user = self._await_confirmation(kind, user, given.data or {}, token)
+        elif user is not None:
+            user = self._state.save(user, **{slot: token, SENT_AT[slot]: self._world.now()})
+        assert user is not None  # noqa: S101 - made or found above
+        if given.code_challenge:
+            self._state.flows.begin(user.id, given.code_challenge, given.code_challenge_method or "")
+        self._mail(email, kind)
+        return Letter(email, kind, action_link(auth_url, token, kind, redirect_to))
 
     def invite(self, given: bodies.Invite) -> User:
         """The invited user, made when there was none; a mail is sent, again for one that has not confirmed."""
@@ -147,6 +176,8 @@ class Links:
             raise invalid("Invalid email verification type")
         hashed = given.token_hash or token_hash(given.email or "", given.token or "")
         wrong = "Email link is invalid or has expired" if given.token_hash else "Token has expired or is invalid"
+        if not given.token_hash and hashed not in self._open:
+            hashed = PREFIX + hashed  # a code is good in either flow
         user_id = self._open.get(hashed)
         user = self._state.users.get(user_id) if user_id else None
         slot = next((slot for slot in SLOTS[kind] if user is not None and getattr(user, slot) == hashed), None)
@@ -211,8 +242,19 @@ class Links:
         if len(recent) >= MAILS_PER_HOUR:
             raise AuthError(429, "over_email_send_rate_limit", "email rate limit exceeded")
 
+    def _check_mail_frequency(self, user: User | None, slot: str) -> None:
+        sent_at = getattr(user, SENT_AT[slot]) if user is not None else None
+        if sent_at is not None and (left := sent_at + MAIL_INTERVAL - self._world.now()) > 0:
+            said = f"For security purposes, you can only request this after {int(left)} seconds."
+            raise AuthError(429, "over_email_send_rate_limit", said)
+
     def _mail(self, recipient: str, kind: str) -> None:
         self._mails.put(self._world.new_id(), Mail(recipient, kind, self._world.now()))
+
+
+def action_link(auth_url: str, token: str, kind: str, redirect_to: str) -> str:
+    """The address that a browser follows."""
+    return f"{auth_url}/verify?token={token}&type={kind}&redirect_to={quote(redirect_to, safe=':/')}"
 
 
 def token_hash(email: str, otp: str) -> str:
@@ -227,3 +269,15 @@ def _check_signup_password(password: str) -> None:
         raise invalid(f"Password cannot be longer than {passwords.MAXIMUM_BYTES} characters")
     if len(password) < passwords.MINIMUM:
         raise weak_password(passwords.MINIMUM)
+
+
+def _check_otp(given: bodies.Otp) -> None:
+    if given.email and given.phone:
+        raise invalid("Only an email address or phone number should be provided")
+    if given.email and given.channel:
+        raise invalid("Channel should only be specified with Phone OTP")
+    check_challenge(given)
+    if given.phone:
+        raise AuthError(400, "phone_provider_disabled", "Unsupported phone provider")
+    if not given.email:
+        raise invalid("One of email or phone must be set")

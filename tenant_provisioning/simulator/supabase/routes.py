@@ -1,11 +1,13 @@
 """The calls of Supabase Auth, thin: who may, what the body says, and the state's answer.
 
-Not simulated: sign-up and sign-in by others than e-mail and password, MFA, OAuth clients, and PostgREST (the platform's
-database is a real one).
+Not simulated: sign-up by a person, sign-in by others than e-mail with password or link, MFA, OAuth clients, and PostgREST
+(the platform's database is a real one).
 """
 
-from collections.abc import Awaitable, Callable
-from urllib.parse import urlencode
+import asyncio
+import smtplib
+from collections.abc import Awaitable, Callable, Mapping
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -22,6 +24,8 @@ from tenant_provisioning.simulator.supabase.access import (
     state_of,
 )
 from tenant_provisioning.simulator.supabase.errors import AuthError, invalid
+from tenant_provisioning.simulator.supabase.flows import PREFIX
+from tenant_provisioning.simulator.supabase.post import deliver
 from tenant_provisioning.simulator.supabase.users import shown
 from tenant_provisioning.simulator.world import World
 
@@ -40,6 +44,7 @@ def routes(world: World) -> list[Route]:  # noqa: ARG001 - the shape of every ve
         _route("DELETE", "/admin/users/{user_id}", "delete_user", delete_user, admin=True),
         _route("POST", "/admin/generate_link", "generate_link", generate_link, admin=True),
         _route("POST", "/invite", "invite", invite, admin=True),
+        _route("POST", "/otp", "otp", otp),
         _route("POST", "/token", "token", token),
         _route("POST", "/verify", "verify", verify),
         _route("GET", "/verify", "follow_link", follow_link, key=False),
@@ -97,6 +102,19 @@ async def generate_link(request: Request) -> Response:
     return answer(state_of(request).links.generate(given, target, auth_url(request)))
 
 
+async def otp(request: Request) -> Response:
+    """POST otp: a mail with a link, after which nothing is told, except that a project may say who has no account."""
+    given = bodies.parse(bodies.Otp, await request.body())
+    letter = state_of(request).links.mail_magic_link(given, redirect_target(request), auth_url(request))
+    world: World = request.scope["world"]
+    if world.smtp_port:
+        try:
+            await asyncio.to_thread(deliver, letter, world.smtp_port)
+        except (OSError, smtplib.SMTPException):
+            raise AuthError(500, "unexpected_failure", "Error sending magic link email") from None
+    return answer({})
+
+
 async def invite(request: Request) -> Response:
     """POST invite: a mail from the vendor itself."""
     given = bodies.parse(bodies.Invite, await request.body())
@@ -114,6 +132,9 @@ async def token(request: Request) -> Response:
             if not refresh:
                 raise invalid("refresh_token required")
             return answer(state.sessions.renew(refresh, auth_url(request)))
+        case "pkce":
+            user = state.get_user(state.flows.redeem(bodies.parse(bodies.CodeExchange, body)))
+            return answer(state.start_session(user, "otp", auth_url(request)))
         case _:
             raise AuthError(400, "invalid_credentials", "unsupported_grant_type")
 
@@ -143,23 +164,38 @@ async def follow_link(request: Request) -> Response:
     if not hashed:
         raise invalid("Verify requires a token or a token hash")
     fragment: dict[str, object]
+    query = dict[str, object]()
+    with_code = hashed.startswith(PREFIX)
     try:
         user = state_of(request).links.redeem(bodies.Verify(type=kind, token_hash=hashed))
+        code = state_of(request).flows.issue(user.id) if with_code and user is not None else None
     except AuthError as refusal:
         fragment = {
             "error": OAUTH_ERRORS.get(refusal.status, ""),
             "error_code": refusal.code,
             "error_description": refusal.message,
         }
+        query = dict(fragment) if with_code else {}
     else:
+        if code is not None:
+            return Response(
+                status_code=303, headers={"Location": _with_query(redirect_target(request), {"code": code})}
+            )
         if user is None:
             fragment = {"message": HALF_DONE}
         else:
             session = state_of(request).start_session(user, "otp", auth_url(request))
             fragment = {name: value for name, value in session.items() if name != "user"} | {"type": kind}
     # the real server ends each of its fragments with an empty `sb`, so that an app can tell whose redirect it is
-    location = f"{redirect_target(request)}#{urlencode({**fragment, 'sb': ''})}"
+    location = f"{_with_query(redirect_target(request), query)}#{urlencode({**fragment, 'sb': ''})}"
     return Response(status_code=303, headers={"Location": location})
+
+
+def _with_query(target: str, more: Mapping[str, object]) -> str:
+    """The address with these parameters added to its own, in Go's order."""
+    parts = urlsplit(target)
+    parameters = {**dict(parse_qsl(parts.query)), **more}
+    return urlunsplit(parts._replace(query=urlencode(sorted(parameters.items()))))
 
 
 async def get_own_user(request: Request) -> Response:

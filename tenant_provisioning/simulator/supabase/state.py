@@ -20,6 +20,7 @@ from tenant_provisioning.simulator.supabase.errors import (
     user_not_found,
     weak_password,
 )
+from tenant_provisioning.simulator.supabase.flows import Flows
 from tenant_provisioning.simulator.supabase.links import NO_LINKS, Links
 from tenant_provisioning.simulator.supabase.sessions import Session, Sessions
 from tenant_provisioning.simulator.supabase.users import User, ban_end, merged, rfc3339, valid_email
@@ -37,6 +38,7 @@ class SupabaseState:
         self.users = world.table("supabase.users", User)
         self._by_email = {user.email: user.id for user in self.users.values() if user.email}
         self.sessions = Sessions(world, self.users, SUPABASE_JWT_SECRET)
+        self.flows = Flows(world)
         self.links = Links(self)
 
     def seed(self) -> None:
