@@ -23,6 +23,7 @@ import stamina
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from psycopg import sql
+from xdist.scheduler.loadscope import LoadScopeScheduling
 
 from tenant_provisioning.catalog.sample import write_sample
 from tenant_provisioning.embedded.environment import SIMULATED_WORLD
@@ -330,21 +331,24 @@ hypothesis_settings.register_profile(
 hypothesis_settings.load_profile("house")
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The journeys go first, as they take longest; what shares a server or a module's fixtures stays in one worker."""
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The journeys go first, as they take longest."""
     journeys = [item for item in items if item.get_closest_marker("journey")]
     for item in journeys:
         item.add_marker(pytest.mark.timeout(900))  # each step of theirs has a deadline of its own
     items[:] = journeys + [item for item in items if item not in set(journeys)]
-    if hasattr(config, "workerinput"):
-        for item in items:
-            # what the mark xdist_group stands for; with pytest 9 xdist 3.8 no longer sees the mark itself
-            item._nodeid = f"{item.nodeid}@{_group(item)}"
 
 
-def _group(item: pytest.Item) -> str:
-    if item.get_closest_marker("journey"):
-        return "journeys"
-    folder, _, file = item.nodeid.partition("::")[0].removeprefix("tenant_provisioning_tests/").partition("/")
-    # these folders start a server of their own, the others use the one of the session
-    return folder if folder in {"store", "vendors", "simulator"} else f"{folder}/{file}"
+class ByServer(LoadScopeScheduling):  # type: ignore[misc]
+    """What shares a server, a stack or a module's fixtures stays in one worker."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        folder, _, file = nodeid.partition("::")[0].removeprefix("tenant_provisioning_tests/").partition("/")
+        # these folders start something of their own, the others use the servers of the session
+        return folder if folder in {"journeys", "store", "vendors", "simulator", "portal"} else f"{folder}/{file}"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByServer:
+    """How the tests are shared out where there is more than one worker."""
+    return ByServer(config, log)

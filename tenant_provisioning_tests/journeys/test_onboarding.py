@@ -8,13 +8,16 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from tenant_provisioning.catalog.manifest import load_catalog
+from tenant_provisioning.embedded.portal import operator_of
 from tenant_provisioning.model.catalog import ReportStrategy, TemplateReport, matching_reports
 from tenant_provisioning.model.lifecycle import DeploymentStatus
 from tenant_provisioning.model.plan import report_step
 from tenant_provisioning.model.tenant import Organization
 from tenant_provisioning.store import progress, qa_results, reports
+from tenant_provisioning_tests.journeys.desk import Desk
 
 Journey = Any  # the class lives in this folder's conftest, which tests do not import
 Eventually = Callable[..., Any]
@@ -64,8 +67,8 @@ def test_two_customers_are_onboarded_side_by_side_and_share_nothing(
     assert ids[0].isdisjoint(ids[1])
 
 
-def test_two_reports_that_fail_for_good_fail_alone_and_the_tenant_is_finished_from_the_ui(
-    journey: Journey, customers: tuple[Organization, Organization]
+def test_two_reports_that_fail_for_good_fail_alone_and_a_retry_finishes_the_tenant(
+    journey: Journey, eventually: Eventually, customers: tuple[Organization, Organization], desk: Desk | None
 ) -> None:
     templates = templates_of(journey, customers[0])
     broken = [template for template in templates if template.strategy is ReportStrategy.IMPORT][:2]
@@ -94,12 +97,44 @@ def test_two_reports_that_fail_for_good_fail_alone_and_the_tenant_is_finished_fr
     mapped = journey.in_database(lambda db: reports.list_deployed_reports(db, organization.id))
     assert len(mapped) == 40
 
-    for fault in faults:
+    for number, (fault, template) in enumerate(zip(faults, broken, strict=True)):
         journey.control("DELETE", f"faults/{fault}")
-    journey.succeeds(journey.materialize("partial", *(report_step(template.key) for template in broken)))
+        if desk and number == 0:
+            retried_in_the_portal(journey, eventually, desk, organization, mended=template, other=broken[1])
+        else:
+            journey.succeeds(journey.materialize("partial", report_step(template.key)))
     finished = journey.becomes("partial", DeploymentStatus.PENDING_QA)  # the sensor does the rest
 
     assert reports_at_vendor(journey, finished) == Counter(template.title for template in templates)
+
+
+def retried_in_the_portal(
+    journey: Journey,
+    eventually: Eventually,
+    desk: Desk,
+    organization: Organization,
+    *,
+    mended: TemplateReport,
+    other: TemplateReport,
+) -> None:
+    """One report alone, after which the other is still what has failed."""
+    operator = operator_of(journey.data_dir)
+    sam = desk.person().signs_in(operator.email, operator.password)
+    sam(lambda page: page.goto(f"/organizations/{organization.id}"))
+    failures = ".failures > li"
+    sam(lambda page: expect(page.locator(failures)).to_have_count(2))
+    sam(lambda page: expect(page.locator(failures).first).to_contain_text("A retry alone will not help"))
+
+    sam(lambda page: page.locator(failures, has_text=mended.title).get_by_role("button").click())
+
+    def only_the_other_fails() -> bool | None:
+        now = journey.settled("partial")
+        return (now.status is DeploymentStatus.FAILED and mended.title not in now.status_reason) or None
+
+    eventually(only_the_other_fails, f"“{mended.title}” is mended")
+    assert other.title in journey.found("partial").status_reason
+    sam(lambda page: expect(page.locator("#live-status .badge").first).to_have_text("Failed", timeout=60_000))
+    sam(lambda page: expect(page.locator(failures)).to_have_count(1))
 
 
 def how_slow_the_machine_is() -> float:
