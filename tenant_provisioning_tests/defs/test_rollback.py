@@ -174,7 +174,7 @@ async def test_a_rollback_that_nobody_asked_for_is_refused_in_words_and_touches_
     assert world.snapshot() == before
 
 
-async def test_a_stage_that_fails_stops_the_rest_and_the_reason_is_on_the_organization(
+async def test_a_stage_that_fails_stops_the_rest_and_is_tried_again_when_its_time_has_come(
     failed_acme: Organization,
     instance: dg.DagsterInstance,
     platform: Platform,
@@ -189,8 +189,11 @@ async def test_a_stage_that_fails_stops_the_rest_and_the_reason_is_on_the_organi
     assert not done.success
     add_run(instance, dg.DagsterRunStatus.FAILURE, request)
 
-    assert await tick() == []
+    assert [await tick() for _ in range(2)] == [[], []]
     now = await organizations.get_organization(platform_db, failed_acme.id)
+    assert now.next_attempt_at is not None
+    async with platform_db.connection() as connection:
+        await connection.execute("update organizations set next_attempt_at = now()")  # its time has come
     (again,) = await tick()
 
     assert now.status is Status.ROLLING_BACK
