@@ -176,10 +176,11 @@ EXCUSES: tuple[Excuse, ...] = (
     Excuse(
         "supabase", "answer", "undeclared status", ("status",),
         "the document has few of the server's statuses: 303 to where a link leads, 403 for an expired link or an ended session, "
-        "422 for what cannot be, 429 for too many mails, 500 for what the database refuses", "the vendor's source",
+        "404 for a sign-in nobody began, 422 for what cannot be, 429 for too many mails, 500 for what the database refuses and for "
+        "an unknown code challenge", "the vendor's source",
         operations=("* /auth/v1/verify", "POST /auth/v1/logout", "* /auth/v1/user", "PUT /auth/v1/admin/users/{userId}",
-                    "POST /auth/v1/invite"),
-        fits={"enum": ["303", "400", "403", "422", "429", "500"]},
+                    "POST /auth/v1/invite", "POST /auth/v1/token", "POST /auth/v1/otp"),
+        fits={"enum": ["303", "400", "403", "404", "422", "429", "500"]},
     ),
     Excuse(
         "supabase", "answer", "unknown property", ("body.hint",),
