@@ -3,11 +3,13 @@
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import httpx
 import pytest
 
 from tenant_provisioning.embedded.mailbox import MailSink
+from tenant_provisioning.model.errors import SetupError
 from tenant_provisioning.portal import sign_in
 from tenant_provisioning.settings import Settings
 from tenant_provisioning.store import portal_sessions
@@ -64,6 +66,21 @@ async def test_a_customers_super_user_is_refused_in_words_and_gets_no_session(br
     assert answer.status_code == 403
     assert "is no super admin" in answer.text
     assert (await browser.get("/organizations")).status_code == 303
+
+
+async def test_whoever_is_made_a_super_admin_is_let_in_but_never_a_customers_user(
+    browse: Browse, portal_settings: Settings, supabase: SupabaseAuth
+) -> None:
+    new = await supabase.create_user(UUID(int=20), "new@yourplatform.com", app_metadata={})
+    await supabase.update_user(new.id, password=PASSWORD)
+    assert (await attempt(await browse(), new.email)).status_code == 403
+
+    assert "is a super admin" in await sign_in.grant_admin(portal_settings, new.email)
+    assert "with a link by mail" in await sign_in.grant_admin(portal_settings, "first@yourplatform.com")
+
+    assert (await attempt(await browse(), new.email)).status_code == 303
+    with pytest.raises(SetupError, match="user of a customer's organization"):
+        await sign_in.grant_admin(portal_settings, ADA.email)
 
 
 @pytest.mark.usefixtures("supabase")
