@@ -18,6 +18,7 @@ from tenant_provisioning.embedded.environment import ca_file, environment_for_ch
 from tenant_provisioning.embedded.orchestration import (
     DagsterReadiness,
     dagster_program,
+    has_code_server,
     migration_program,
     note_storage_version,
     prepare_home,
@@ -141,7 +142,7 @@ class Launch:
         if storage_needs_migration(storage):
             self._supervisor.run(migration_program(self._environment))
         program = dagster_program(self._environment, port=self._ports.dagster)
-        self._supervisor.start(program, DagsterReadiness(self._ports.dagster), within=180)
+        self._supervisor.start(program, DagsterReadiness(self._ports.dagster), within=180, is_whole=has_code_server)
         note_storage_version(storage)
 
 

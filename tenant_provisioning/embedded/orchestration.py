@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 from psycopg import sql
 
@@ -103,6 +104,25 @@ class DagsterReadiness:
         daemons = [one for one in data["instance"]["daemonHealth"]["allDaemonStatuses"] if one["required"]]
         heard = all((one["lastHeartbeatTime"] or 0) > self._since for one in daemons)
         return bool(found) and all(found) and heard
+
+
+def has_code_server(pid: int) -> bool:
+    """Whether the `dagster dev` of this process id still has the process that holds the definitions.
+
+    Dagster does not start that one again when it dies: nothing would run any more, and nothing would say so.
+    """
+    try:
+        family = psutil.Process(pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return True  # it has died itself, which is seen elsewhere
+    return any(_words(one)[3:5] == ["api", "grpc"] for one in family)
+
+
+def _words(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
 
 
 def _version_note() -> str:

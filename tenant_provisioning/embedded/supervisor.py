@@ -27,6 +27,7 @@ from tenant_provisioning.model.errors import SetupError
 LOOK_AGAIN = 0.05
 FIRST_BACKOFF, LONGEST_BACKOFF = 0.25, 30.0
 STEADY = 60.0
+LOOK_WHOLE, MAIMED_SECONDS = 1.0, 5.0  # how often a program is asked whether it is whole, and how long it may not be
 
 T = TypeVar("T")
 State = Literal["starting", "ready", "died", "restarted", "stopped", "note"]
@@ -54,6 +55,9 @@ class Child:
     ready: bool = False
     failures: int = 0
     restart_at: float | None = None
+    is_whole: Callable[[int], bool] = lambda _: True
+    asked_at: float = 0.0
+    whole_at: float | None = None  # since it was started
 
     @property
     def exit_code(self) -> int | None:
@@ -119,13 +123,22 @@ class Supervisor:
         """Passes an event on to whoever started the parts."""
         self._on_event(Event(part, state, detail, seconds))
 
-    def start(self, program: Program, ready: Callable[[], bool], *, within: float = 60.0) -> Child:
+    def start(
+        self,
+        program: Program,
+        ready: Callable[[], bool],
+        *,
+        within: float = 60.0,
+        is_whole: Callable[[int], bool] = lambda _: True,
+    ) -> Child:
         """The program, ready, and restarted from then on when it dies; SetupError with its last words when it fails to.
 
-        `ready` is asked again and again and should answer quickly; `within` is in seconds.
+        `ready` is asked again and again and should answer quickly; `within` is in seconds. `is_whole` says of the process with
+        this id, from time to time, whether all it consists of is there; one that has lost a part is started again as well.
         """
         self.tell(program.name, "starting")
         child = self._in_keeper(lambda: self._launch(program))
+        child.is_whole = is_whole
         while not ready():
             if child.exit_code is not None:
                 raise SetupError(f"{program.name} ended with code {child.exit_code}. {child.last_words()}")
@@ -202,6 +215,7 @@ class Supervisor:
         if child.exit_code is None:
             if now - child.started > STEADY:
                 child.failures = 0
+            self._look_whether_whole(child, now)
         elif child.restart_at is None:
             wait = min(FIRST_BACKOFF * 2**child.failures, LONGEST_BACKOFF)
             child.failures, child.restart_at = child.failures + 1, now + wait
@@ -213,7 +227,19 @@ class Supervisor:
                 now,
                 None,
             )
+            child.whole_at = None
             self.tell(child.program.name, "restarted")
+
+    def _look_whether_whole(self, child: Child, now: float) -> None:
+        """Ends what has lost a part of itself; having died, it is started again like anything else."""
+        if now - child.asked_at < LOOK_WHOLE:
+            return
+        child.asked_at = now
+        if child.is_whole(child.process.pid):
+            child.whole_at = now
+        elif child.whole_at is not None and now - child.whole_at > MAIMED_SECONDS:
+            self.tell(child.program.name, "note", "has lost a part of itself and is ended")
+            child.process.kill()
 
     def _launch(self, program: Program) -> Child:
         log = self.data_dir / "logs" / f"{program.name}.log"

@@ -191,3 +191,19 @@ def test_an_orphan_that_ignores_being_asked_is_killed(tmp_path: Path, litter, ev
     assert end_marked(prefix, grace=0.2) >= 1
     assert stubborn.wait(5) == -signal.SIGKILL
     assert litter.is_gone()
+
+
+def test_a_program_that_has_lost_a_part_of_itself_is_started_again(tmp_path: Path, eventually) -> None:
+    def parts(pid: int) -> list[psutil.Process]:
+        return [one for one in psutil.Process(pid).children() if "600" in one.cmdline()]
+
+    # lives on without its part
+    program = Program("maimed", ["/bin/sh", "-c", "sleep 600 & wait; exec sleep 599"], dict(os.environ), tmp_path)
+    with Supervisor(tmp_path) as supervisor:
+        child = supervisor.start(program, lambda: True, is_whole=lambda pid: bool(parts(pid)))
+        first = child.process.pid
+        assert eventually(lambda: child.whole_at is not None)
+
+        parts(first)[0].kill()
+
+        assert eventually(lambda: child.process.pid != first and parts(child.process.pid), 20)
