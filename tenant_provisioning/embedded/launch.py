@@ -4,6 +4,7 @@ import asyncio
 import json
 import ssl
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -36,6 +37,8 @@ from tenant_provisioning.store.database import open_database
 from tenant_provisioning.store.migrate import migrate
 
 TASKS = 8  # each has a thread of its own, because they wait for one another
+
+STILL_THERE, LAST_BREATH = "pre-existing shared memory block", 30.0  # PostgreSQL's words, and seconds
 
 
 class Launch:
@@ -78,7 +81,16 @@ class Launch:
 
     def _start_postgres(self) -> None:
         self.postgres.prepare()
-        self._supervisor.start(self.postgres.program(), self.postgres.accepts_connections)
+        deadline = time.monotonic() + LAST_BREATH
+        while True:
+            try:
+                self._supervisor.start(self.postgres.program(), self.postgres.accepts_connections)
+                break
+            except SetupError as error:
+                # a server that was killed leaves children, who notice within seconds and go
+                if STILL_THERE not in str(error) or time.monotonic() > deadline:
+                    raise
+                self._supervisor.pause(0.5)
         self.postgres.create_databases()
 
     def _start_simulator(self) -> None:
