@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 import uvicorn
-from playwright.async_api import Browser, BrowserContext, async_playwright
+from playwright.async_api import Browser, BrowserContext, async_playwright, expect
+from playwright.sync_api import expect as expect_in_sync
 
 from tenant_provisioning.portal import guards
 from tenant_provisioning.portal.app import create_app
@@ -17,6 +18,10 @@ from tenant_provisioning.settings import Settings
 from tenant_provisioning.store import portal_sessions
 from tenant_provisioning.store.database import Database
 from tenant_provisioning_tests.people import Person
+
+# a busy machine is no mistake
+expect.set_options(timeout=30_000)
+expect_in_sync.set_options(timeout=30_000)
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 NO_CHROMIUM = "no Chromium is installed; apt-get install --no-install-recommends chromium brings it"

@@ -27,7 +27,6 @@ from tenant_provisioning_tests.portal.serving import CHROMIUM, NO_CHROMIUM, chro
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM),
-    pytest.mark.xdist_group("browser"),
 ]
 WCAG = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
 PAGES = [
@@ -161,7 +160,8 @@ async def test_the_keyboard_alone_leads_from_the_first_page_to_a_deployment(
     page = await open_page("/organizations")
     keys = page.keyboard
     await begun(page)
-    await keys.type("Keystone Training")  # the first field has the focus
+    await expect(page.locator("#name")).to_be_focused()
+    await keys.type("Keystone Training")
     await expect(page.locator("#subdomain")).to_have_value("keystone")
     await expect(page.get_by_text("✓ keystone.yourplatform.com is free")).to_be_visible()
     await keys.press("Enter")
