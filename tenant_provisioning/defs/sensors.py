@@ -87,10 +87,12 @@ async def _launches(instance: dg.DagsterInstance, platform: Platform) -> list[La
 
 
 async def _due(instance: dg.DagsterInstance, platform: Platform, db: Database) -> list[Launch]:
-    for work, decision in await _decisions(instance, db):
-        if decision is Decision.RETRY:
-            reason = "the time for another attempt has come"
+    decisions = await _decisions(instance, db)
+    if due_again := [work for work, decision in decisions if decision is Decision.RETRY]:
+        reason = "the time for another attempt has come"
+        for work in due_again:
             await requests.begin_due_attempt(db, work.organization_id, actor="onboarding_sensor", reason=reason)
+        decisions = await _decisions(instance, db)
     return [
         Launch(
             str(work.request_id),
@@ -98,7 +100,7 @@ async def _due(instance: dg.DagsterInstance, platform: Platform, db: Database) -
             work.subdomain,
             work.selection or await remaining_steps(db, work.organization_id, _keys(platform, work)),
         )
-        for work, decision in await _decisions(instance, db)
+        for work, decision in decisions
         if decision is Decision.LAUNCH
     ]
 

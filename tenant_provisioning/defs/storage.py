@@ -54,7 +54,9 @@ class KeptConnectionsStorage(DagsterPostgresStorage):
     def __init__(self, postgres_url: str, should_autocreate_tables: bool = True, **kwargs: Any) -> None:
         super().__init__(postgres_url, should_autocreate_tables, **kwargs)
         self._event_log_storage = RememberingEventLog(
-            postgres_url, should_autocreate_tables, token_provider=kwargs.get("token_provider")
+            postgres_url,
+            should_autocreate_tables=False,  # the one it replaces has seen to that
+            token_provider=kwargs.get("token_provider"),
         )
         for part in (self.run_storage, self.event_log_storage, self.schedule_storage):
             part.optimize_for_webserver(NO_TIMEOUT, RECYCLE_SECONDS, MORE_AT_ONCE)

@@ -1,8 +1,8 @@
 """Microsoft Fabric: the client as a whole, with capacities, workspaces and connections.
 
-Items and their definitions are in `fabric_items`, lakehouses in `fabric_lakehouses`, warehouses
-and SQL databases in `fabric_stores`. Workspaces cannot be looked up by
-name here; Power BI, which shares them, can (`PowerBI.find_group`). Reports, refreshes and queries are Power BI's too.
+Items and their definitions are in `fabric_items`, lakehouses in `fabric_lakehouses`, warehouses and SQL databases in
+`fabric_stores`. Workspaces cannot be looked up by name here; Power BI, which shares them, can (`PowerBI.find_group`).
+Reports, refreshes and queries are Power BI's too.
 How operations are waited for is in `fabric_operations`, how answers read in `fabric_records`.
 """
 

@@ -10,6 +10,7 @@ from tenant_provisioning.steps.context import StepContext
 from tenant_provisioning.steps.data_stores import STEP
 from tenant_provisioning.steps.ownership import Found, ensure_artifact, require_artifact
 from tenant_provisioning.store import artifacts
+from tenant_provisioning.vendors.sql import SqlDatabase
 
 NO_ADDRESS_YET = {"server": None, "database": None}  # those of the store before would lead the dataset there
 
@@ -36,6 +37,22 @@ async def ensure_in_workspace(
         return await once_free(ctx, STEP, name, lambda: create(row))
 
     return await ensure_artifact(ctx, ArtifactKind.DATA_STORE, thing=thing, find=find, create=make)
+
+
+async def open_in_workspace(ctx: StepContext, item_type: str, row: Artifact) -> SqlDatabase:
+    """Where the warehouse or SQL database of this row is connected to, once it answers."""
+    store = await ctx.vendors.fabric.wait_for_sql_store(
+        await data_workspace_id(ctx), item_type, str(row.vendor_id), deadline=ctx.settings.operation_deadline
+    )
+    at = SqlDatabase(store.server, store.database)
+    await ctx.vendors.sql.wait_until_open(at, deadline=ctx.settings.operation_deadline)
+    return at
+
+
+async def find_in_workspace(ctx: StepContext, item_type: str, row: Artifact) -> SqlDatabase | None:
+    """Where the warehouse or SQL database of this row is connected to; None when it is gone."""
+    store = await ctx.vendors.fabric.find_sql_store(await data_workspace_id(ctx), item_type, str(row.vendor_id))
+    return SqlDatabase(store.server, store.database) if store and store.server else None
 
 
 async def remove_from_workspace(ctx: StepContext, artifact: Artifact, item_type: str, name: str) -> None:

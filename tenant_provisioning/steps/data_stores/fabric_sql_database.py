@@ -12,6 +12,8 @@ from tenant_provisioning.steps.data_stores._item import (
     NO_ADDRESS_YET,
     data_workspace_id,
     ensure_in_workspace,
+    find_in_workspace,
+    open_in_workspace,
     remove_from_workspace,
 )
 from tenant_provisioning.steps.data_stores._tables import condition, require_tables, sign_tables
@@ -35,9 +37,7 @@ async def ensure(ctx: StepContext) -> Ready:
         return Found(made, ours=True, details=NO_ADDRESS_YET)
 
     row = await ensure_in_workspace(ctx, ITEM, name, thing=f"the SQL database “{name}”", create=create)
-    store = await fabric.wait_for_sql_store(workspace_id, ITEM, str(row.vendor_id), deadline=deadline)
-    at = SqlDatabase(store.server, store.database)
-    await ctx.vendors.sql.wait_until_open(at, deadline=deadline)
+    at = await open_in_workspace(ctx, ITEM, row)
     await require_tables(ctx, at, template="DATA_STORE_DACPAC_PATH")
     await sign_tables(ctx, at)
     return Ready(
@@ -62,8 +62,7 @@ def _dacpac(ctx: StepContext) -> bytes:
 
 async def find(ctx: StepContext, row: Artifact) -> SqlDatabase | None:
     """Where the SQL database is connected to; None when it is gone."""
-    store = await ctx.vendors.fabric.find_sql_store(await data_workspace_id(ctx), ITEM, str(row.vendor_id))
-    return SqlDatabase(store.server, store.database) if store and store.server else None
+    return await find_in_workspace(ctx, ITEM, row)
 
 
 async def verify(ctx: StepContext, row: Artifact) -> Condition:

@@ -12,6 +12,8 @@ from tenant_provisioning.steps.data_stores._item import (
     NO_ADDRESS_YET,
     data_workspace_id,
     ensure_in_workspace,
+    find_in_workspace,
+    open_in_workspace,
     remove_from_workspace,
 )
 from tenant_provisioning.steps.data_stores._tables import (
@@ -39,9 +41,7 @@ async def ensure(ctx: StepContext) -> Ready:
         return Found(made, ours=True, details=NO_ADDRESS_YET)
 
     row = await ensure_in_workspace(ctx, ITEM, name, thing=f"the warehouse “{name}”", create=create)
-    store = await fabric.wait_for_sql_store(workspace_id, ITEM, str(row.vendor_id), deadline=deadline)
-    at = SqlDatabase(store.server, store.database)
-    await ctx.vendors.sql.wait_until_open(at, deadline=deadline)
+    at = await open_in_workspace(ctx, ITEM, row)
     if await missing_tables(ctx, at):
         await ctx.vendors.sql.run(at, _schema(ctx), operation="make tables")
         await require_tables(ctx, at, template="DATA_STORE_SCHEMA_PATH")
@@ -64,8 +64,7 @@ def _schema(ctx: StepContext) -> str:
 
 async def find(ctx: StepContext, row: Artifact) -> SqlDatabase | None:
     """Where the warehouse is connected to; None when it is gone."""
-    store = await ctx.vendors.fabric.find_sql_store(await data_workspace_id(ctx), ITEM, str(row.vendor_id))
-    return SqlDatabase(store.server, store.database) if store and store.server else None
+    return await find_in_workspace(ctx, ITEM, row)
 
 
 async def verify(ctx: StepContext, row: Artifact) -> Condition:
