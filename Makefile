@@ -7,7 +7,7 @@ FLAGS ?=
 ARGS ?=
 SPECS ?= ../shared/specs
 
-.PHONY: demo up test contract faults screenshots lint lock clean help
+.PHONY: demo up test contract faults bench screenshots lint lock clean help
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -33,13 +33,16 @@ faults: .venv/installed  ## every vendor call and every commit x every fault, pr
 	@$(BIN)/python -W ignore -m tenant_provisioning_tests.faults.kills
 	@$(BIN)/python -W ignore -m tenant_provisioning_tests.faults.fuzz
 
+bench: .venv/installed  ## how fast, and what it costs, each figure as a line of JSON (FLAGS="P1 P3 --quick")
+	@$(BIN)/python -W ignore -m tenant_provisioning_tests.bench $(FLAGS)
+
 lint: .venv/installed  ## formatting, style, types, and which floor may import which
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
 	@! grep -nE 'https?://' requirements.lock
 
 lock: .venv/installed  ## compile requirements.lock again from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --no-header --no-emit-index-url --generate-hashes --python-version 3.11 \
-		--extra dev pyproject.toml -o requirements.lock
+		--extra dev --extra scale --extra kubernetes pyproject.toml -o requirements.lock
 
 clean:  ## remove the virtual environment and the embedded default's data
 	rm -rf .venv .data

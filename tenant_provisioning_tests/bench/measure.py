@@ -1,0 +1,23 @@
+"""What `make bench` says of one figure: its value, its goal, and the facts it was made of. How it is measured is next door."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One figure. `value` is in `unit`; `goal` is in words, such as "≤ 1.10"; `meets` is None where there is no goal."""
+
+    measure: str
+    title: str
+    value: float
+    unit: str
+    goal: str = ""
+    meets: bool | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def as_json(self) -> str:
+        """The figure as one line."""
+        told = asdict(self)
+        return json.dumps({**told, **told.pop("facts")}, ensure_ascii=False)
