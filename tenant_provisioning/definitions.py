@@ -6,6 +6,7 @@ Loading reads the catalog's manifest and nothing else: no database, no vendor, n
 from typing import Any
 
 import dagster as dg
+from dagster_async_executor import async_executor
 
 from tenant_provisioning.catalog.manifest import load_catalog
 from tenant_provisioning.defs.access import access_sensor
@@ -36,8 +37,9 @@ def build_defs(**resource_overrides: Any) -> dg.Definitions:
             access_sensor,
         ],
         resources={"platform": Platform(), **resource_overrides},
-        # A run is waiting, not computing: one process, and concurrency inside the op. Tenants run side by side as runs.
-        executor=dg.in_process_executor,
+        # A run is waiting, not computing: one process, in whose event loop steps that do not need each other go side by side.
+        # Tenants run side by side as runs.
+        executor=async_executor,
     )
 
 

@@ -38,7 +38,7 @@ VERIFIERS: dict[str, Verify] = {
     "super_users": lambda ctx, _: super_users.verify(ctx),
     "organization_record": lambda ctx, _: organization_record.verify(ctx),
 }
-# DNS takes its time to spread; the rest of the run need not wait for it. Going live does.
+# DNS takes its time to spread; the rest of the run need not wait for it and goes on while it is asked again. Going live waits.
 NOT_BLOCKING = {"resolves_to_the_web_app"}
 
 
@@ -61,8 +61,9 @@ def _checks_of(step: PlannedStep) -> dg.AssetChecksDefinition:
             verdicts = await _recorded(context, platform, step)
         except ProvisioningError as error:
             raise retry_or_failure(context, platform, error) from error
-        if any(verdict.outcome is Outcome.NOT_CARRIED_OUT for verdict in verdicts):
-            _ask_again(context, platform, verdicts[0].reason)
+        for verdict in verdicts:
+            if verdict.outcome is Outcome.NOT_CARRIED_OUT or (verdict.check in NOT_BLOCKING and not verdict.passed):
+                _ask_again(context, platform, verdict.reason)
         for verdict in verdicts:
             yield _result(step, verdict)
 

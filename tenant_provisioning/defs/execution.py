@@ -9,17 +9,15 @@ import dagster as dg
 
 from tenant_provisioning.defs.platform import Platform
 from tenant_provisioning.model.errors import ProvisioningError, VendorError, VendorUnavailable, passes_in
-from tenant_provisioning.model.lifecycle import DeploymentStatus
 from tenant_provisioning.model.meanings import in_plain_words
 from tenant_provisioning.steps.context import StepContext, StepResult, open_context
 from tenant_provisioning.steps.outcome import record_failure
-from tenant_provisioning.store import audit, organizations, progress
+from tenant_provisioning.store import organizations, progress
 
 Action = Callable[[StepContext], Awaitable[StepResult]]
 RunContext = dg.AssetExecutionContext | dg.OpExecutionContext | dg.AssetCheckExecutionContext
 Metadata = dict[str, dg.MetadataValue[Any]]
 AGAIN = "rematerialize"
-FINISHED = (DeploymentStatus.PENDING_QA, DeploymentStatus.ACTIVE)
 
 
 async def perform(
@@ -83,12 +81,15 @@ async def claimed_context(
         before = ctx.organization
         holder = before.claimed_by_run
         abandoned = () if holder is None or holder == ctx.run_id or _lives(context.instance, holder) else (holder,)
-        actor = f"run {ctx.run_id}"
         await organizations.claim(
-            ctx.db, before.id, ctx.run_id, actor=actor, abandoned=abandoned, for_rollback=for_rollback
+            ctx.db,
+            before.id,
+            ctx.run_id,
+            actor=f"run {ctx.run_id}",
+            abandoned=abandoned,
+            for_rollback=for_rollback,
+            audited_as=audited_as,
         )
-        if before.status in FINISHED and holder != ctx.run_id:
-            await audit.append(ctx.db, before.id, actor=actor, action=audited_as, reason=f"while {before.status}")
         yield ctx
 
 

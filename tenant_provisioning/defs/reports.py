@@ -4,13 +4,14 @@ import time
 
 import dagster as dg
 
-from tenant_provisioning.defs.assets import PlatformParam, Result, powerbi_dataset
+from tenant_provisioning.defs.assets import PlatformParam, Result, powerbi_dataset, powerbi_workspace
 from tenant_provisioning.defs.execution import claimed_context, metadata, perform, retry_or_failure
 from tenant_provisioning.defs.partitions import tenant
 from tenant_provisioning.model.catalog import CATEGORIES, Catalog, TemplateReport
 from tenant_provisioning.model.errors import ProvisioningError
 from tenant_provisioning.model.plan import REPORT_PREFIX
 from tenant_provisioning.steps import deployed_reports as deployed_reports_step
+from tenant_provisioning.steps import report_imports as report_imports_step
 from tenant_provisioning.steps.reports import ReportOutcome, ensure_reports
 
 
@@ -26,14 +27,23 @@ def report_group(template: TemplateReport) -> str:
 
 
 def build_reports(catalog: Catalog) -> list[dg.AssetsDefinition]:
-    """The multi-asset of all template reports, and `deployed_reports` that rolls them up."""
+    """The imports that are begun ahead, the multi-asset of all template reports, and `deployed_reports` that rolls them up."""
     by_key = {report_key(template): template for template in catalog.reports}
+
+    @dg.asset(partitions_def=tenant, group_name="reports", kinds={"powerbi"}, deps=[powerbi_workspace])
+    async def report_imports(context: dg.AssetExecutionContext, platform: PlatformParam) -> Result:
+        """The .pbix files among the customer's reports, in the workspace while data store and dataset come into being."""
+        return await perform(
+            context, platform, "report_imports",
+            lambda ctx: report_imports_step.ensure(ctx, platform.reports_for(ctx.organization)),
+        )  # fmt: skip
 
     @dg.multi_asset(
         name="reports", can_subset=True, partitions_def=tenant,
         specs=[
             dg.AssetSpec(
-                key, description=template.title, partitions_def=tenant, group_name=report_group(template), deps=[powerbi_dataset],
+                key, description=template.title, partitions_def=tenant, group_name=report_group(template),
+                deps=[powerbi_dataset, report_imports],
                 skippable=True, kinds={"powerbi"}, code_version=template.content_hash[:16],
                 metadata={"strategy": template.strategy.value, "needs": ", ".join(template.needs.values()) or "nothing"},
             )
@@ -70,7 +80,7 @@ def build_reports(catalog: Catalog) -> list[dg.AssetsDefinition]:
             lambda ctx: deployed_reports_step.ensure(ctx, platform.reports_for(ctx.organization)),
         )  # fmt: skip
 
-    return [reports, deployed_reports]
+    return [report_imports, reports, deployed_reports]
 
 
 def _raise_if_any_failed(outcomes: list[ReportOutcome]) -> None:

@@ -25,6 +25,7 @@ STEPS: tuple[PlannedStep, ...] = (
     PlannedStep("fabric_workspace", "Fabric workspace", ("workspace_is_on_capacity",)),
     PlannedStep("fabric_data_store", "Data store", ("schema_is_ready", "endpoint_is_ready")),
     PlannedStep("powerbi_workspace", "Power BI workspace", ("reports_workspace_is_on_capacity",)),
+    PlannedStep("report_imports", "Report files"),
     PlannedStep("powerbi_dataset", "Dataset", ("dataset_is_bound_to_own_data", "dataset_answers_a_query")),
     PlannedStep("deployed_reports", "Reports", ("all_reports_are_deployed", "reports_are_bound_to_own_dataset")),
     PlannedStep("module_configuration", "Modules", ("modules_are_initialized", "features_point_to_deployed_reports")),

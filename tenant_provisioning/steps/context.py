@@ -1,6 +1,6 @@
 """What every step is given: the organization, the form, the settings, the database and the vendors' clients.
 
-A context lives within one step: Dagster runs each async op in an event loop of its own, and connections belong to their loop.
+A context lives within one step: what a step opened is closed with it, whatever becomes of the steps at its side.
 """
 
 import ssl

@@ -18,6 +18,7 @@ from tenant_provisioning.store.database import Connection, Database, acting
 
 CONNECTION_COLUMN = "data_store_connection"  # to which the vault binds the connection string
 STAYS_AS_IT_IS = {DeploymentStatus.PROVISIONING, DeploymentStatus.PENDING_QA, DeploymentStatus.ACTIVE}
+FINISHED = {DeploymentStatus.PENDING_QA, DeploymentStatus.ACTIVE}
 BEGINS_PROVISIONING = {DeploymentStatus.REQUESTED, DeploymentStatus.FAILED}
 
 
@@ -70,8 +71,11 @@ async def claim(
     actor: str,
     abandoned: Collection[str] = (),
     for_rollback: bool = False,
+    audited_as: str = "",
 ) -> Organization:
-    """The organization with `run_id` at work on it, and no other run; repeating it changes nothing.
+    """The organization with `run_id` at work on it, and no other run; repeating it changes nothing, also at the same time.
+
+    Where the claimed one waits for QA or is live, that is audited as `audited_as` too.
 
     One that is requested or failed becomes provisioning; one that is provisioning, pending_qa or active stays so. A rollback's run
     works on one that is rolling_back, and no other run does; on one that is rolled_back it finds nothing to do and claims nothing.
@@ -87,6 +91,11 @@ async def claim(
         _check_claim(current, for_rollback=for_rollback)
         if holder != run_id:
             current = await _take(connection, current, run_id, actor)
+            if audited_as and current.status in FINISHED:
+                await connection.execute(
+                    "insert into audit_log (organization_id, actor, action, reason) values (%s, %s, %s, %s)",
+                    (organization_id, actor, audited_as, f"while {current.status}"),
+                )
         if current.status in BEGINS_PROVISIONING:
             current = await _set_status(connection, organization_id, DeploymentStatus.PROVISIONING, "")
         return current

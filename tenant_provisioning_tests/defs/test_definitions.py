@@ -45,13 +45,15 @@ def test_every_check_of_the_plan_guards_its_step_one_tenant_at_a_time(graph: Any
         assert graph.get(key).partitions_def is not None, key
 
 
-def test_a_report_comes_after_the_dataset_and_before_the_roll_up_on_which_alone_the_rest_depends(graph: Any) -> None:
+def test_a_report_comes_after_dataset_and_imports_and_before_the_roll_up_on_which_alone_the_rest_depends(
+    graph: Any,
+) -> None:
     reports = {key for key in graph.get_all_asset_keys() if key.path[0] == "reports"}
     roll_up = graph.get(dg.AssetKey("deployed_reports"))
 
     assert roll_up.parent_keys == reports
     for key in reports:
-        assert graph.get(key).parent_keys == {dg.AssetKey("powerbi_dataset")}
+        assert graph.get(key).parent_keys == {dg.AssetKey("powerbi_dataset"), dg.AssetKey("report_imports")}
         assert graph.get(key).child_keys == {dg.AssetKey("deployed_reports")}
 
 

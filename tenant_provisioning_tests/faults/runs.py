@@ -119,7 +119,9 @@ class Jobs:
             self._asset("deployed_reports", definitions["deployed_reports"]),
         )
         reports = Unit(
-            "reports", frozenset({"powerbi_dataset", "check_powerbi_dataset"}), _function(definitions[self._reports[0]])
+            "reports",
+            frozenset({"powerbi_dataset", "check_powerbi_dataset", "report_imports"}),
+            _function(definitions[self._reports[0]]),
         )
         made.insert(next(at for at, unit in enumerate(made) if unit.name == "deployed_reports"), reports)
         self.provision = [step for unit in made for step in self._with_check(unit, checks)]

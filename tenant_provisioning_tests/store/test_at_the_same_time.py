@@ -92,3 +92,14 @@ async def test_a_retry_and_the_time_for_one_that_come_together_begin_one_attempt
     )
 
     assert sorted(begun, key=str) == [2, None, None]
+
+
+async def test_steps_of_one_run_that_begin_at_once_are_one_claim_and_audited_once(
+    db: Database, in_qa: Organization
+) -> None:
+    await asyncio.gather(
+        *(organizations.claim(db, in_qa.id, "run-2", actor="run run-2", audited_as="rematerialize") for _ in range(4))
+    )
+
+    actions = [entry.action for entry in await list_audit(db, in_qa.id) if entry.actor == "run run-2"]
+    assert actions == ["claimed", "rematerialize"]
