@@ -20,9 +20,11 @@ from uuid import UUID
 import aiosmtplib
 
 from tenant_provisioning.model.errors import SetupError, VendorError, VendorRejected, VendorUnavailable
+from tenant_provisioning.vendors.admission import Admission
 
 VENDOR = "mail server"
 OPERATION = "send mail"
+BUCKET = "mail"
 ADDRESS = re.compile(r"[^\s<>\"',;:()]+@[^\s<>\"',;:()]+")  # servers like to repeat the recipient in their answer
 
 
@@ -65,7 +67,9 @@ class Mailer:
         implicit_tls: bool = False,
         tls: ssl.SSLContext | None = None,
         timeout: float = 30,
+        admission: Admission | None = None,
     ) -> None:
+        self._admission = admission
         if username and not (starttls or implicit_tls):
             raise SetupError("mail: SMTP_USERNAME needs SMTP_STARTTLS: without it the password travels in plain text.")
         self._sender = _parsed(sender)
@@ -89,6 +93,8 @@ class Mailer:
         VendorUnavailable for 4xx and what goes wrong before, VendorRejected for 5xx: then it was not taken.
         """
         message, envelope = _message(self._sender, mail), _Envelope(before_text)
+        if self._admission is not None:
+            await self._admission.admit(BUCKET)
         try:
             async with asyncio.timeout(self._timeout), self._session(envelope) as server:
                 await server.send_message(message)

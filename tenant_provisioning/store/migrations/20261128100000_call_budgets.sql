@@ -1,0 +1,166 @@
+-- How many calls a minute the vendors take from us, shared by every process: who may call now, who waits, and in which order.
+-- A bucket is what a vendor counts together. Its budget lies there as so many tokens; a call takes one, which comes back by itself
+-- one window later. The one function that decides is called by store.call_budgets.
+
+create table public.call_buckets (
+  bucket text not null,
+  calls integer not null,
+  seconds double precision not null,
+  held_until timestamptz not null default '-infinity',
+  urgent_round bigint not null default 0,
+  bulk_round bigint not null default 0,
+  urgent_streak integer not null default 0,
+  constraint call_buckets_pkey primary key (bucket),
+  constraint call_buckets_calls_are_some check (calls > 0 and seconds > 0)
+) with (fillfactor = 50);
+
+comment on column public.call_buckets.held_until is 'nobody calls before: the vendor has said so';
+comment on column public.call_buckets.urgent_round is 'the turn of the urgent call that was let through last; turns are counted for each lane by itself';
+comment on column public.call_buckets.urgent_streak is 'urgent calls let through since the last bulk call, as far as they are counted';
+
+create table public.call_tokens (
+  bucket text not null,
+  number integer not null,
+  free_at timestamptz not null default '-infinity',
+  tenant uuid,
+  urgent boolean,
+  turn bigint not null default 0,
+  constraint call_tokens_pkey primary key (bucket, number),
+  constraint call_tokens_bucket_fkey foreign key (bucket) references public.call_buckets on delete cascade
+) with (fillfactor = 50);
+
+comment on column public.call_tokens.tenant is 'who took it last, and with which turn: whoever has just had a turn waits for the others';
+
+create table public.waiting_calls (
+  id uuid not null,
+  bucket text not null,
+  tenant uuid not null,
+  urgent boolean not null,
+  turn bigint not null,
+  arrival bigint generated always as identity,
+  asks_again_at timestamptz not null,
+  constraint waiting_calls_pkey primary key (id),
+  constraint waiting_calls_bucket_fkey foreign key (bucket) references public.call_buckets on delete cascade
+) with (fillfactor = 70);
+
+create index waiting_calls_by_turn on public.waiting_calls (bucket, urgent, turn, arrival);
+
+create table public.organization_calls (
+  organization_id uuid not null,
+  bucket text not null,
+  calls integer not null,
+  constraint organization_calls_pkey primary key (organization_id, bucket),
+  constraint organization_calls_organization_id_fkey
+    foreign key (organization_id) references public.organizations on delete cascade
+) with (fillfactor = 70);
+
+comment on table public.organization_calls is 'calls that provisioning has made so far: what others have needed tells what one still needs';
+
+-- Whether the call `place` may go now (0), or in how many seconds to ask again with the same place. Order: tenants in turns, one call
+-- each; of five calls four are urgent ones as long as both kinds wait. A place whose owner does not come back for it is given up.
+create function public.ask_for_call(
+  asked_bucket text, budget integer, window_seconds double precision, place uuid, asking uuid, is_urgent boolean, counted boolean
+) returns double precision
+language plpgsql
+set search_path = ''
+as $$
+declare
+  grace constant interval := interval '5 seconds';
+  streak_length constant integer := 4;
+  known public.call_buckets;
+  moment timestamptz;
+  mine public.waiting_calls;
+  is_new boolean;
+  ahead integer := 0;
+  others integer := 0;
+  held integer;
+  highest integer;
+  free integer;
+  chosen integer;
+  due timestamptz;
+begin
+  select * into known from public.call_buckets where bucket = asked_bucket for update;
+  if not found or known.calls <> budget or known.seconds <> window_seconds then
+    insert into public.call_buckets as changed (bucket, calls, seconds) values (asked_bucket, budget, window_seconds)
+      on conflict (bucket) do update set calls = excluded.calls, seconds = excluded.seconds
+      returning * into known;
+    select count(*), coalesce(max(number), 0) into held, highest from public.call_tokens where bucket = asked_bucket;
+    insert into public.call_tokens (bucket, number)
+      select asked_bucket, highest + more from generate_series(1, budget - held) as more;
+    -- a smaller budget loses those first that nobody has used lately
+    delete from public.call_tokens where bucket = asked_bucket and number in (
+      select number from public.call_tokens where bucket = asked_bucket order by free_at limit greatest(held - budget, 0)
+    );
+  end if;
+  moment := clock_timestamp(); -- not now(): the bucket may have been another's for a while
+
+  delete from public.waiting_calls
+    where bucket = asked_bucket and asks_again_at < moment - grace and id <> place;
+  select * into mine from public.waiting_calls where id = place;
+  is_new := mine.id is null;
+  if is_new then
+    mine.turn := greatest(
+      case when is_urgent then known.urgent_round else known.bulk_round end,
+      1 + (select max(turn) from (
+        select turn from public.waiting_calls where bucket = asked_bucket and urgent = is_urgent and tenant = asking
+        union all
+        select turn from public.call_tokens where bucket = asked_bucket and urgent = is_urgent and tenant = asking
+      ) as had)
+    );
+    mine.arrival := 9223372036854775807;
+  end if;
+
+  select count(*) filter (where urgent = is_urgent and (turn, arrival) < (mine.turn, mine.arrival)), count(*) filter (where urgent <> is_urgent)
+    into ahead, others from public.waiting_calls where bucket = asked_bucket and id <> place;
+  ahead := ahead + case
+    when is_urgent then least(others, (ahead + known.urgent_streak) / streak_length)
+    else least(others, greatest((ahead + 1) * streak_length - known.urgent_streak, 0))
+  end;
+  select count(*) into free from public.call_tokens where bucket = asked_bucket and free_at <= moment;
+
+  if known.held_until <= moment and ahead < free then
+    select number into chosen from public.call_tokens where bucket = asked_bucket order by free_at, number limit 1;
+    update public.call_tokens
+      set free_at = moment + make_interval(secs => window_seconds), tenant = asking, urgent = is_urgent, turn = mine.turn
+      where bucket = asked_bucket and number = chosen;
+    update public.call_buckets set
+      urgent_round = case when is_urgent then greatest(urgent_round, mine.turn) else urgent_round end,
+      bulk_round = case when is_urgent then bulk_round else greatest(bulk_round, mine.turn) end,
+      urgent_streak = case when is_urgent then least(urgent_streak + 1, streak_length) else 0 end
+      where bucket = asked_bucket;
+    if not is_new then
+      delete from public.waiting_calls where id = place;
+    end if;
+    if counted then
+      insert into public.organization_calls as had (organization_id, bucket, calls) values (asking, asked_bucket, 1)
+        on conflict (organization_id, bucket) do update set calls = had.calls + 1;
+    end if;
+    return 0;
+  end if;
+
+  select greatest(free_at, known.held_until, moment) + make_interval(secs => window_seconds) * (ahead / budget)
+    into due from public.call_tokens where bucket = asked_bucket order by free_at, number offset ahead % budget limit 1;
+  -- whoever waits for long looks once a window whether its turn comes earlier: others may have left, or have been killed
+  due := least(due, greatest(moment + make_interval(secs => window_seconds), known.held_until));
+  insert into public.waiting_calls (id, bucket, tenant, urgent, turn, asks_again_at)
+    values (place, asked_bucket, asking, is_urgent, mine.turn, due)
+    on conflict (id) do update set asks_again_at = excluded.asks_again_at;
+  return greatest(extract(epoch from due - clock_timestamp()), 0.001);
+end
+$$;
+
+do $$
+declare
+  ours text;
+begin
+  foreach ours in array array['call_buckets', 'call_tokens', 'waiting_calls', 'organization_calls'] loop
+    execute format('alter table public.%I enable row level security', ours);
+    execute format('revoke all on table public.%I from public, anon, authenticated', ours);
+    execute format('grant all on table public.%I to service_role', ours);
+  end loop;
+end
+$$;
+revoke all on sequence public.waiting_calls_arrival_seq from public, anon, authenticated;
+grant all on sequence public.waiting_calls_arrival_seq to service_role;
+revoke all on function public.ask_for_call(text, integer, double precision, uuid, uuid, boolean, boolean) from public, anon, authenticated;
+grant execute on function public.ask_for_call(text, integer, double precision, uuid, uuid, boolean, boolean) to service_role;
