@@ -19,8 +19,16 @@ from tenant_provisioning.model.errors import DatabaseUnavailable
 from tenant_provisioning.store.database import Database
 
 NOBODY = UUID(int=0)  # calls for no tenant in particular
-MOST_LATE = 3
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """Go in so many seconds, with this token, or ask again then."""
+
+    may_go: bool
+    seconds: float
+    token: int
 
 
 @dataclass
@@ -46,28 +54,24 @@ class CallBudgets:
         budget = self._budget(bucket)
         if budget is None:
             return
-        name, place, asks = _name(bucket, budget), uuid4(), 0
-        began, late = time.monotonic(), 0
+        name, place = _name(bucket, budget), uuid4()
+        began, asks, gone = time.monotonic(), 0, False
         try:
-            while True:
-                asked = time.monotonic()
-                seconds, asks = await self._ask(name, budget, place), asks + 1
-                if seconds:
-                    await asyncio.sleep(seconds)
-                elif time.monotonic() - asked <= budget.slack / 2:
-                    break
-                elif (late := late + 1) == MOST_LATE:
-                    # it was let through some time ago, and would perhaps be one too many by now
-                    raise DatabaseUnavailable(
-                        "the platform database takes too long to say whether a vendor may be called."
-                    )
-        except BaseException:
-            with suppress(DatabaseUnavailable):
-                await self._leave(place)
-            raise
+            while not gone:
+                answer, sent = await self._ask(name, budget, place)
+                asks += 1
+                await asyncio.sleep(answer.seconds)
+                gone = answer.may_go
+        finally:
+            if not gone:
+                with suppress(DatabaseUnavailable):
+                    await self._leave(place)
         if asks > 1:
             self.waited += time.monotonic() - began
             log.info("waited %.1f s for the budget of %s", time.monotonic() - began, name)
+        if time.monotonic() - sent > answer.seconds + budget.slack / 2:
+            # this process was held up, so that the vendor would have the token back before we have begun to use it
+            await self._postpone(name, budget, answer.token)
 
     async def hold(self, bucket: str, seconds: float) -> None:
         """Nobody calls within the next `seconds`: the vendor has said so to one of us."""
@@ -82,24 +86,33 @@ class CallBudgets:
         budget = self.budgets.get(bucket.partition(":")[0])
         return budget if budget is not None and budget.calls else None
 
-    async def _ask(self, name: str, budget: CallBudget, place: UUID) -> float:
-        """0 when the call may go, else in how many seconds to ask again."""
-        rows = await self._execute(
-            "select ask_for_call(%s, %s, %s, %s, %s, %s, %s) as seconds",
-            (name, budget.calls, budget.returns_in, place, self.tenant, self.urgent, self.counted),
+    async def _ask(self, name: str, budget: CallBudget, place: UUID) -> tuple["_Answer", float]:
+        """What is to be done with the call, and when that was asked."""
+        row, sent = await self._execute(
+            "select may_go, seconds, token from ask_for_call(%s, %s, %s, %s, %s, %s, %s, %s)",
+            (name, budget.calls, budget.returns_in, budget.slack / 2, place, self.tenant, self.urgent, self.counted),
         )
-        return float(rows[0]["seconds"])
+        assert row is not None  # noqa: S101 - a function answers
+        return _Answer(**row), sent
+
+    async def _postpone(self, name: str, budget: CallBudget, token: int) -> None:
+        await self._execute(
+            """update call_tokens set free_at = greatest(free_at, clock_timestamp() + make_interval(secs => %s))
+               where bucket = %s and number = %s""",
+            (budget.returns_in, name, token),
+        )
 
     async def _leave(self, place: UUID) -> None:
         await self._execute("delete from waiting_calls where id = %s", (place,))
 
-    async def _execute(self, statement: str, values: tuple[Any, ...]) -> list[dict[str, Any]]:
-        """The rows of one statement that is a transaction of its own: one exchange with the server, not three."""
+    async def _execute(self, statement: str, values: tuple[Any, ...]) -> tuple[dict[str, Any] | None, float]:
+        """The row of one statement and when it was sent. A transaction of its own: one exchange with the server, not three."""
         async with self.db.connection() as connection:
             await connection.set_autocommit(True)
+            sent = time.monotonic()
             try:
                 cursor = await connection.execute(statement, values)
-                return await cursor.fetchall() if cursor.description else []
+                return (await cursor.fetchone() if cursor.description else None), sent
             finally:
                 if not connection.closed:
                     await connection.set_autocommit(False)

@@ -56,11 +56,14 @@ create table public.organization_calls (
 
 comment on table public.organization_calls is 'calls that provisioning has made so far: what others have needed tells what one still needs';
 
--- Whether the call `place` may go now (0), or in how many seconds to ask again with the same place. Order: tenants in turns, one call
--- each; of five calls four are urgent ones as long as both kinds wait. A place whose owner does not come back for it is given up.
+-- Whether the call `place` is let through, to go in so many seconds, or else in how many seconds to ask again with the same place.
+-- Tenants take turns, a call each; of five calls four are urgent ones as long as both kinds wait. Whoever's turn comes within `lead`
+-- seconds has it for certain, and is told its token. A place whose owner does not come back for it is given up.
 create function public.ask_for_call(
-  asked_bucket text, budget integer, window_seconds double precision, place uuid, asking uuid, is_urgent boolean, counted boolean
-) returns double precision
+  asked_bucket text, budget integer, window_seconds double precision, lead double precision,
+  place uuid, asking uuid, is_urgent boolean, counted boolean,
+  out may_go boolean, out seconds double precision, out token integer
+)
 language plpgsql
 set search_path = ''
 as $$
@@ -75,8 +78,6 @@ declare
   others integer := 0;
   held integer;
   highest integer;
-  free integer;
-  chosen integer;
   due timestamptz;
 begin
   select * into known from public.call_buckets where bucket = asked_bucket for update;
@@ -116,13 +117,15 @@ begin
     when is_urgent then least(others, (ahead + known.urgent_streak) / streak_length)
     else least(others, greatest((ahead + 1) * streak_length - known.urgent_streak, 0))
   end;
-  select count(*) into free from public.call_tokens where bucket = asked_bucket and free_at <= moment;
 
-  if known.held_until <= moment and ahead < free then
-    select number into chosen from public.call_tokens where bucket = asked_bucket order by free_at, number limit 1;
+  select number, greatest(free_at, known.held_until, moment) + make_interval(secs => window_seconds) * (ahead / budget)
+    into token, due from public.call_tokens where bucket = asked_bucket order by free_at, number offset ahead % budget limit 1;
+  may_go := due <= moment + make_interval(secs => lead);
+
+  if may_go then
     update public.call_tokens
-      set free_at = moment + make_interval(secs => window_seconds), tenant = asking, urgent = is_urgent, turn = mine.turn
-      where bucket = asked_bucket and number = chosen;
+      set free_at = due + make_interval(secs => window_seconds), tenant = asking, urgent = is_urgent, turn = mine.turn
+      where bucket = asked_bucket and number = token;
     update public.call_buckets set
       urgent_round = case when is_urgent then greatest(urgent_round, mine.turn) else urgent_round end,
       bulk_round = case when is_urgent then bulk_round else greatest(bulk_round, mine.turn) end,
@@ -135,17 +138,14 @@ begin
       insert into public.organization_calls as had (organization_id, bucket, calls) values (asking, asked_bucket, 1)
         on conflict (organization_id, bucket) do update set calls = had.calls + 1;
     end if;
-    return 0;
+  else
+    -- whoever waits for long looks once a window whether its turn comes earlier: others may have left, or have been killed
+    due := least(due, greatest(moment + make_interval(secs => window_seconds), known.held_until)) - make_interval(secs => lead);
+    insert into public.waiting_calls (id, bucket, tenant, urgent, turn, asks_again_at)
+      values (place, asked_bucket, asking, is_urgent, mine.turn, due)
+      on conflict (id) do update set asks_again_at = excluded.asks_again_at;
   end if;
-
-  select greatest(free_at, known.held_until, moment) + make_interval(secs => window_seconds) * (ahead / budget)
-    into due from public.call_tokens where bucket = asked_bucket order by free_at, number offset ahead % budget limit 1;
-  -- whoever waits for long looks once a window whether its turn comes earlier: others may have left, or have been killed
-  due := least(due, greatest(moment + make_interval(secs => window_seconds), known.held_until));
-  insert into public.waiting_calls (id, bucket, tenant, urgent, turn, asks_again_at)
-    values (place, asked_bucket, asking, is_urgent, mine.turn, due)
-    on conflict (id) do update set asks_again_at = excluded.asks_again_at;
-  return greatest(extract(epoch from due - clock_timestamp()), 0.001);
+  seconds := greatest(extract(epoch from due - clock_timestamp()), 0);
 end
 $$;
 
@@ -162,5 +162,5 @@ end
 $$;
 revoke all on sequence public.waiting_calls_arrival_seq from public, anon, authenticated;
 grant all on sequence public.waiting_calls_arrival_seq to service_role;
-revoke all on function public.ask_for_call(text, integer, double precision, uuid, uuid, boolean, boolean) from public, anon, authenticated;
-grant execute on function public.ask_for_call(text, integer, double precision, uuid, uuid, boolean, boolean) to service_role;
+revoke all on function public.ask_for_call(text, integer, double precision, double precision, uuid, uuid, boolean, boolean) from public, anon, authenticated;
+grant execute on function public.ask_for_call(text, integer, double precision, double precision, uuid, uuid, boolean, boolean) to service_role;
