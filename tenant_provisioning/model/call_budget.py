@@ -14,7 +14,7 @@ T = TypeVar("T")
 class CallBudget:
     """At most `calls` within any `seconds` as `identity`; 0 calls: nobody counts.
 
-    `slack` is how many seconds a call may take from being let through until it reaches the vendor without being one too many there.
+    `slack` is how many seconds a call may be on its way to the vendor without being one too many there when it arrives.
     `identity` tells accounts apart and is no secret.
     """
 
@@ -41,9 +41,10 @@ def done_in(
 
     Those that run share alike; as one ends, the next that waits begins.
     """
-    ends = [(calls, number, tenant) for number, (tenant, calls) in enumerate(running.items())]
+    # while nobody runs, the first who waits is about to
+    begun, line = (running, deque(waiting)) if running else (dict(waiting[:1]), deque(waiting[1:]))
+    ends = [(calls, number, tenant) for number, (tenant, calls) in enumerate(begun.items())]
     heapify(ends)
-    line = deque(enumerate(waiting, start=len(ends)))
     done: dict[T, float] = {}
     each = made = 0.0  # calls that a tenant running since the beginning has had by now, and calls of all
     while ends:
@@ -52,6 +53,6 @@ def done_in(
         each = calls
         done[tenant] = max(made - free, 0.0) / rate
         if line:
-            number, (following, needed) = line.popleft()
-            heappush(ends, (each + needed, number, following))
+            following, needed = line.popleft()
+            heappush(ends, (each + needed, len(done) + len(ends), following))
     return done

@@ -8,8 +8,8 @@ is killed loses a place that comes back by itself. What a bucket is, the vendor'
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
@@ -46,19 +46,34 @@ class CallBudgets:
     counted: bool = False
     waited: float = 0.0
 
-    async def admit(self, bucket: str) -> None:
-        """Return when the call may be sent, which must happen at once. Raises DatabaseUnavailable.
+    @asynccontextmanager
+    async def let_through(self, bucket: str) -> AsyncIterator[None]:
+        """A block that begins when the call may be sent, and ends with the call. Raises DatabaseUnavailable before it.
 
         A bucket without a budget costs nothing: nobody is asked.
         """
         budget = self._budget(bucket)
         if budget is None:
+            yield
             return
-        name, place = _name(bucket, budget), uuid4()
-        began, asks, gone = time.monotonic(), 0, False
+        name = _name(bucket, budget)
+        token = await self._turn(name, budget)
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            if time.monotonic() - began > budget.slack:
+                # it may have reached the vendor as late as now, where it counts from then on
+                with suppress(DatabaseUnavailable):
+                    await self._postpone(name, budget, token)
+
+    async def _turn(self, name: str, budget: CallBudget) -> int:
+        """The token with which the call may go now."""
+        place, asks, gone = uuid4(), 0, False
+        began = time.monotonic()
         try:
             while not gone:
-                answer, sent = await self._ask(name, budget, place)
+                answer = await self._ask(name, budget, place)
                 asks += 1
                 await asyncio.sleep(answer.seconds)
                 gone = answer.may_go
@@ -69,9 +84,7 @@ class CallBudgets:
         if asks > 1:
             self.waited += time.monotonic() - began
             log.info("waited %.1f s for the budget of %s", time.monotonic() - began, name)
-        if time.monotonic() - sent > answer.seconds + budget.slack / 2:
-            # this process was held up, so that the vendor would have the token back before we have begun to use it
-            await self._postpone(name, budget, answer.token)
+        return answer.token
 
     async def hold(self, bucket: str, seconds: float) -> None:
         """Nobody calls within the next `seconds`: the vendor has said so to one of us."""
@@ -86,14 +99,13 @@ class CallBudgets:
         budget = self.budgets.get(bucket.partition(":")[0])
         return budget if budget is not None and budget.calls else None
 
-    async def _ask(self, name: str, budget: CallBudget, place: UUID) -> tuple["_Answer", float]:
-        """What is to be done with the call, and when that was asked."""
-        row, sent = await self._execute(
+    async def _ask(self, name: str, budget: CallBudget, place: UUID) -> "_Answer":
+        row = await self._execute(
             "select may_go, seconds, token from ask_for_call(%s, %s, %s, %s, %s, %s, %s, %s)",
             (name, budget.calls, budget.returns_in, budget.slack / 2, place, self.tenant, self.urgent, self.counted),
         )
         assert row is not None  # noqa: S101 - a function answers
-        return _Answer(**row), sent
+        return _Answer(**row)
 
     async def _postpone(self, name: str, budget: CallBudget, token: int) -> None:
         await self._execute(
@@ -105,14 +117,13 @@ class CallBudgets:
     async def _leave(self, place: UUID) -> None:
         await self._execute("delete from waiting_calls where id = %s", (place,))
 
-    async def _execute(self, statement: str, values: tuple[Any, ...]) -> tuple[dict[str, Any] | None, float]:
-        """The row of one statement and when it was sent. A transaction of its own: one exchange with the server, not three."""
+    async def _execute(self, statement: str, values: tuple[Any, ...]) -> dict[str, Any] | None:
+        """The row of one statement, which is a transaction of its own: one exchange with the server, not three."""
         async with self.db.connection() as connection:
             await connection.set_autocommit(True)
-            sent = time.monotonic()
             try:
                 cursor = await connection.execute(statement, values)
-                return (await cursor.fetchone() if cursor.description else None), sent
+                return await cursor.fetchone() if cursor.description else None
             finally:
                 if not connection.closed:
                     await connection.set_autocommit(False)

@@ -12,6 +12,7 @@ import logging
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -166,8 +167,8 @@ class VendorHttp:
                 request = {"json": json, "params": params, "headers": headers, "files": files}
                 if content is not None:
                     request["content"] = content()
-                waits.append(await self._admitted(bucket))
-                response = await self._send(operation, method, path, request, seconds or 2 * self._timeout)
+                async with self._let_through(bucket, waits):
+                    response = await self._send(operation, method, path, request, seconds or 2 * self._timeout)
                 if response.status_code in ok:
                     return self._readable(operation, response)
                 error = refusal(self.vendor, operation, response, self._transient)
@@ -219,14 +220,18 @@ class VendorHttp:
         log.info("%s; trying again", error)
         return True if error.retry_after is None else error.retry_after
 
-    async def _admitted(self, bucket: str | None) -> float:
-        """In how many seconds the call was let through."""
+    @asynccontextmanager
+    async def _let_through(self, bucket: str | None, waits: list[float]) -> AsyncIterator[None]:
+        """Within this block the call is sent; how long it stood before is added to `waits`."""
         if bucket is None or self._admission is None:
-            return 0.0
-        began = time.monotonic()
-        with time_stands_still():
-            await self._admission.admit(bucket)
-        return time.monotonic() - began
+            yield
+            return
+        async with AsyncExitStack() as turn:
+            began = time.monotonic()
+            with time_stands_still():
+                await turn.enter_async_context(self._admission.let_through(bucket))
+            waits.append(time.monotonic() - began)
+            yield
 
     async def _hold_back(self, bucket: str | None, error: VendorError) -> None:
         """What the vendor asks of one of us holds for everybody."""

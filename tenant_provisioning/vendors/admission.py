@@ -7,7 +7,7 @@ A bucket is what a vendor counts together. Each vendor's module names the bucket
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from typing import Protocol
 
@@ -19,8 +19,8 @@ _limits: ContextVar[tuple[asyncio.Timeout, ...]] = ContextVar("limits", default=
 class Admission(Protocol):
     """Who lets calls through."""
 
-    async def admit(self, bucket: str) -> None:
-        """Return when the call may be sent."""
+    def let_through(self, bucket: str) -> AbstractAsyncContextManager[None]:
+        """A block that begins when the call may be sent, and ends with the call."""
 
     async def hold(self, bucket: str, seconds: float) -> None:
         """Nobody's call is let through within these seconds: the vendor has said so."""

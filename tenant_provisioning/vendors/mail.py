@@ -7,7 +7,7 @@ import asyncio
 import re
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.headerregistry import Address
@@ -93,10 +93,9 @@ class Mailer:
         VendorUnavailable for 4xx and what goes wrong before, VendorRejected for 5xx: then it was not taken.
         """
         message, envelope = _message(self._sender, mail), _Envelope(before_text)
-        if self._admission is not None:
-            await self._admission.admit(BUCKET)
+        turn = self._admission.let_through(BUCKET) if self._admission is not None else nullcontext()
         try:
-            async with asyncio.timeout(self._timeout), self._session(envelope) as server:
+            async with turn, asyncio.timeout(self._timeout), self._session(envelope) as server:
                 await server.send_message(message)
                 envelope.answered = True
         except (aiosmtplib.SMTPException, OSError, ValueError) as failure:

@@ -20,8 +20,8 @@ async def main(url: str, tenant: str, calls: str, budget: str, seconds: str, sla
         gate = CallBudgets(db, {"vendor": allowed}, UUID(tenant), urgent=urgent == "urgent")
 
         async def call() -> None:
-            await gate.admit("vendor")
-            print(time.time(), flush=True)  # noqa: T201
+            async with gate.let_through("vendor"):
+                print(time.time(), flush=True)  # noqa: T201
 
         print("waiting", flush=True)  # noqa: T201
         await asyncio.gather(*(call() for _ in range(int(calls))))

@@ -24,10 +24,16 @@ def gate(db: Database, budget: CallBudget, tenant: UUID = A, *, urgent: bool = T
     return CallBudgets(db, {"vendor": budget}, tenant, urgent=urgent)
 
 
+async def call_of(gate: CallBudgets, *, lasts: float = 0) -> None:
+    """One call that is let through."""
+    async with gate.let_through("vendor"):
+        await asyncio.sleep(lasts)
+
+
 async def spend(db: Database, budget: CallBudget, calls: int) -> None:
     """So many calls of nobody in particular."""
     for _ in range(calls):
-        await gate(db, budget, uuid4()).admit("vendor")
+        await call_of(gate(db, budget, uuid4()))
 
 
 async def waiting(db: Database) -> int:
@@ -87,13 +93,13 @@ async def test_where_there_is_room_a_call_asks_once_and_leaves_nothing_behind(db
     budget, asked = CallBudget(3, "us", LONG), list[str]()
 
     class Counting(CallBudgets):
-        async def _execute(self, statement: str, values: tuple[Any, ...]) -> tuple[dict[str, Any] | None, float]:
+        async def _execute(self, statement: str, values: tuple[Any, ...]) -> dict[str, Any] | None:
             asked.append(statement)
             return await super()._execute(statement, values)
 
     counting = Counting(db, {"vendor": budget}, A)
     for _ in range(3):
-        await counting.admit("vendor")
+        await call_of(counting)
 
     assert len(asked) == 3
     assert await waiting(db) == 0
@@ -105,27 +111,27 @@ async def test_without_a_budget_the_database_is_not_asked(db: Database, budgets:
     closed = CallBudgets(db, budgets)
     await db.close()
 
-    await closed.admit("vendor")
+    await call_of(closed)
     await closed.hold("vendor", 60)
 
 
 async def test_what_a_vendor_asks_of_one_holds_back_everybody_of_that_bucket_and_nobody_else(db: Database) -> None:
     budget = CallBudget(10, "us", LONG)
     one, other = gate(db, budget, A), gate(db, budget, B)
-    await one.admit("vendor")
+    await call_of(one)
     await one.hold("vendor", 1.0)
     began = time.monotonic()
 
     async def bulk() -> float:
-        await gate(db, budget, C, urgent=False).admit("vendor")
+        await call_of(gate(db, budget, C, urgent=False))
         return time.monotonic() - began
 
     async def urgent() -> float:
-        await other.admit("vendor")
+        await call_of(other)
         return time.monotonic() - began
 
     async def elsewhere() -> float:
-        await CallBudgets(db, {"vendor": CallBudget(10, "somebody else", LONG)}, A).admit("vendor")
+        await call_of(CallBudgets(db, {"vendor": CallBudget(10, "somebody else", LONG)}, A))
         return time.monotonic() - began
 
     first, second, free = await asyncio.gather(bulk(), urgent(), elsewhere())
@@ -137,11 +143,11 @@ async def test_what_a_vendor_asks_of_one_holds_back_everybody_of_that_bucket_and
 async def test_a_shorter_wish_of_the_vendor_does_not_end_a_longer_one(db: Database) -> None:
     budget = CallBudget(10, "us", LONG)
     one = gate(db, budget)
-    await one.admit("vendor")
+    await call_of(one)
     began = time.monotonic()
     await one.hold("vendor", 1.0)
     await one.hold("vendor", 0.1)
-    await one.admit("vendor")
+    await call_of(one)
 
     assert time.monotonic() - began >= 1.0
 
@@ -162,7 +168,7 @@ def let_through(db: Database, budget: CallBudget) -> Iterator[tuple[Call, list[U
     order: list[UUID] = []
 
     async def call(tenant: UUID, urgent: bool = True) -> None:
-        await gate(db, budget, tenant, urgent=urgent).admit("vendor")
+        await call_of(gate(db, budget, tenant, urgent=urgent))
         order.append(tenant)
 
     yield call, order
@@ -222,12 +228,12 @@ async def test_a_killed_process_loses_nothing_but_its_own_calls_and_those_come_b
             await until(db, 46)
             doomed.kill()
         began = time.monotonic()
-        await asyncio.gather(*(gate(db, budget, B).admit("vendor") for _ in range(8)))
+        await asyncio.gather(*(call_of(gate(db, budget, B)) for _ in range(8)))
         took = time.monotonic() - began
         # whoever does not come back for its turn is given up a little later
         async with asyncio.timeout(30):
             while await waiting(db):
-                await gate(db, budget, B).admit("vendor")
+                await call_of(gate(db, budget, B))
 
     # every second turn may have been a dead one's, and a dead one's place is kept for five seconds
     assert took < 2 * 8 / budget.calls * budget.returns_in + 6
@@ -236,13 +242,22 @@ async def test_a_killed_process_loses_nothing_but_its_own_calls_and_those_come_b
 async def test_who_stops_waiting_gives_the_place_back_at_once(db: Database) -> None:
     budget = CallBudget(1, "us", LONG)
     await spend(db, budget, 1)
-    task = asyncio.create_task(gate(db, budget).admit("vendor"))
+    task = asyncio.create_task(call_of(gate(db, budget)))
     await until(db, 1)
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
 
     assert await waiting(db) == 0
+
+
+async def test_a_call_that_reaches_the_vendor_late_counts_from_when_it_did(db: Database) -> None:
+    budget = CallBudget(1, "us", seconds=0.5, slack=0.1)
+    await call_of(gate(db, budget), lasts=0.6)
+    ended = time.monotonic()
+    await call_of(gate(db, budget))
+
+    assert time.monotonic() - ended >= budget.seconds
 
 
 async def test_a_budget_that_was_changed_holds_from_the_next_call_on(db: Database) -> None:
@@ -258,8 +273,8 @@ async def test_a_budget_that_was_changed_holds_from_the_next_call_on(db: Databas
 async def test_while_the_database_is_away_a_call_fails_as_everything_does(own_database_url: str, server: Any) -> None:
     async with open_database(own_database_url) as db:
         one = gate(db, CallBudget(1, "us", LONG))
-        await one.admit("vendor")
-        task = asyncio.create_task(one.admit("vendor"))
+        await call_of(one)
+        task = asyncio.create_task(call_of(one))
         await until(db, 1)
         task.cancel()
         name = own_database_url.rpartition("/")[2].partition("?")[0]
@@ -269,13 +284,13 @@ async def test_while_the_database_is_away_a_call_fails_as_everything_does(own_da
         )
         db.timeout = 1
         with pytest.raises(DatabaseUnavailable):
-            await one.admit("vendor")
+            await call_of(one)
 
 
 async def test_calls_of_provisioning_are_counted_for_the_organization(db: Database, acme: Any) -> None:
     budget = CallBudget(10, "us", LONG)
-    await CallBudgets(db, {"vendor": budget}, acme.id, counted=True).admit("vendor")
-    await CallBudgets(db, {"vendor": budget}, acme.id, counted=True).admit("vendor")
-    await CallBudgets(db, {"vendor": budget}, acme.id).admit("vendor")
+    await call_of(CallBudgets(db, {"vendor": budget}, acme.id, counted=True))
+    await call_of(CallBudgets(db, {"vendor": budget}, acme.id, counted=True))
+    await call_of(CallBudgets(db, {"vendor": budget}, acme.id))
 
     assert [row["calls"] for row in await rows(db, "select calls from organization_calls")] == [2]
