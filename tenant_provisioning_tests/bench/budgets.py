@@ -58,7 +58,7 @@ class Trial:
         }
 
 
-WHOLE = Trial(tenants=1000, workers=3, at_once=25, godaddy=60, fabric=200, minute=10.0)
+WHOLE = Trial(tenants=1000, workers=3, at_once=25, godaddy=60, fabric=200, minute=12.0)
 QUICK = Trial(tenants=30, workers=2, at_once=6, godaddy=20, fabric=60, minute=4.0)
 
 
