@@ -111,7 +111,7 @@ class CallBudgets:
         await self._execute(
             """update call_tokens set free_at = greatest(free_at, clock_timestamp() + make_interval(secs => %s))
                where bucket = %s and number = %s""",
-            (budget.returns_in, name, token),
+            (budget.seconds, name, token),
         )
 
     async def _leave(self, place: UUID) -> None:

@@ -50,8 +50,8 @@ class Trial:
 
     @property
     def budgets(self) -> dict[str, CallBudget]:
-        """As the settings make them, but for the length of a minute."""
-        slack = self.minute / 30
+        """As the settings make them, but for the length of a minute and the slack in it."""
+        slack = self.minute / 60
         return {
             "godaddy": CallBudget(self.godaddy, "bench", self.minute, slack),
             "fabric": CallBudget(self.fabric, "bench", self.minute, slack),

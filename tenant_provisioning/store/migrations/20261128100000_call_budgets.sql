@@ -72,8 +72,10 @@ declare
   streak_length constant integer := 4;
   known public.call_buckets;
   moment timestamptz;
-  mine public.waiting_calls;
-  is_new boolean;
+  my_turn bigint;
+  had_turn bigint;
+  had_arrival bigint;
+  is_new boolean := true;
   ahead integer := 0;
   others integer := 0;
   held integer;
@@ -95,28 +97,25 @@ begin
   end if;
   moment := clock_timestamp(); -- not now(): the bucket may have been another's for a while
 
-  delete from public.waiting_calls
-    where bucket = asked_bucket and asks_again_at < moment - grace and id <> place;
-  select * into mine from public.waiting_calls where id = place;
-  is_new := mine.id is null;
-  if is_new then
-    mine.turn := greatest(
-      case when is_urgent then known.urgent_round else known.bulk_round end,
-      1 + (select max(turn) from (
-        select turn from public.waiting_calls where bucket = asked_bucket and urgent = is_urgent and tenant = asking
-        union all
-        select turn from public.call_tokens where bucket = asked_bucket and urgent = is_urgent and tenant = asking
-      ) as had)
-    );
-    mine.arrival := 9223372036854775807;
+  my_turn := case when is_urgent then known.urgent_round else known.bulk_round end;
+  if exists (select from public.waiting_calls where bucket = asked_bucket) then
+    delete from public.waiting_calls where bucket = asked_bucket and asks_again_at < moment - grace and id <> place;
+    select turn, arrival into had_turn, had_arrival from public.waiting_calls where id = place;
+    is_new := not found;
+    my_turn := coalesce(had_turn, greatest(my_turn, 1 + (select max(turn) from (
+      select turn from public.waiting_calls where bucket = asked_bucket and urgent = is_urgent and tenant = asking
+      union all
+      select turn from public.call_tokens where bucket = asked_bucket and urgent = is_urgent and tenant = asking
+    ) as had)));
+    select
+      count(*) filter (where urgent = is_urgent and (turn, arrival) < (my_turn, coalesce(had_arrival, 9223372036854775807))),
+      count(*) filter (where urgent <> is_urgent)
+      into ahead, others from public.waiting_calls where bucket = asked_bucket and id <> place;
+    ahead := ahead + case
+      when is_urgent then least(others, (ahead + known.urgent_streak) / streak_length)
+      else least(others, greatest((ahead + 1) * streak_length - known.urgent_streak, 0))
+    end;
   end if;
-
-  select count(*) filter (where urgent = is_urgent and (turn, arrival) < (mine.turn, mine.arrival)), count(*) filter (where urgent <> is_urgent)
-    into ahead, others from public.waiting_calls where bucket = asked_bucket and id <> place;
-  ahead := ahead + case
-    when is_urgent then least(others, (ahead + known.urgent_streak) / streak_length)
-    else least(others, greatest((ahead + 1) * streak_length - known.urgent_streak, 0))
-  end;
 
   select number, greatest(free_at, known.held_until, moment) + make_interval(secs => window_seconds) * (ahead / budget)
     into token, due from public.call_tokens where bucket = asked_bucket order by free_at, number offset ahead % budget limit 1;
@@ -124,11 +123,11 @@ begin
 
   if may_go then
     update public.call_tokens
-      set free_at = due + make_interval(secs => window_seconds), tenant = asking, urgent = is_urgent, turn = mine.turn
+      set free_at = due + make_interval(secs => window_seconds), tenant = asking, urgent = is_urgent, turn = my_turn
       where bucket = asked_bucket and number = token;
     update public.call_buckets set
-      urgent_round = case when is_urgent then greatest(urgent_round, mine.turn) else urgent_round end,
-      bulk_round = case when is_urgent then bulk_round else greatest(bulk_round, mine.turn) end,
+      urgent_round = case when is_urgent then greatest(urgent_round, my_turn) else urgent_round end,
+      bulk_round = case when is_urgent then bulk_round else greatest(bulk_round, my_turn) end,
       urgent_streak = case when is_urgent then least(urgent_streak + 1, streak_length) else 0 end
       where bucket = asked_bucket;
     if not is_new then
@@ -142,7 +141,7 @@ begin
     -- whoever waits for long looks once a window whether its turn comes earlier: others may have left, or have been killed
     due := least(due, greatest(moment + make_interval(secs => window_seconds), known.held_until)) - make_interval(secs => lead);
     insert into public.waiting_calls (id, bucket, tenant, urgent, turn, asks_again_at)
-      values (place, asked_bucket, asking, is_urgent, mine.turn, due)
+      values (place, asked_bucket, asking, is_urgent, my_turn, due)
       on conflict (id) do update set asks_again_at = excluded.asks_again_at;
   end if;
   seconds := greatest(extract(epoch from due - clock_timestamp()), 0);
