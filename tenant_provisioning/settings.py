@@ -3,6 +3,7 @@
 The vendors' addresses default to the real vendors. No setting is named anywhere else; `.env.example` lists them all.
 """
 
+import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from uuid import UUID
 from pydantic import Field, PrivateAttr, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from tenant_provisioning.model.call_budget import CallBudget
 from tenant_provisioning.model.data_store import DataStoreKind
 from tenant_provisioning.model.errors import SetupError
 from tenant_provisioning.model.qa import MANUAL_ITEMS
@@ -174,6 +176,14 @@ class Settings(CatalogSettings):
     tls_ca_file: Path | None = Field(default=None, description="an extra CA to trust, as a PEM file")
     call_timeout: float = Field(default=30, gt=0, description="seconds for one HTTP call")
     call_attempts: int = Field(default=6, ge=1, description="attempts for one call, the first included")
+    godaddy_calls_per_minute: int = Field(
+        default=60, ge=0, description="what GoDaddy takes from one credential; 0: nobody counts"
+    )
+    fabric_calls_per_minute: int = Field(
+        default=200, ge=0, description="to each of Fabric's APIs; Microsoft publishes no number"
+    )
+    powerbi_queries_per_minute: int = Field(default=120, ge=0, description="what Power BI takes from one caller")
+    mails_per_minute: int = Field(default=30, ge=0, description="what Exchange Online takes from one sender")
     sensor_wait: float = Field(default=4, ge=0, description="seconds a look for new requests stays to hear of one")
     step_retries: int = Field(
         default=2, ge=0, description="times a step is tried again in its run when a vendor was away"
@@ -267,6 +277,17 @@ class Settings(CatalogSettings):
             )
         return secret
 
+    @property
+    def call_budgets(self) -> Mapping[str, CallBudget]:
+        """What the vendors take from us in a minute, by the kind of bucket."""
+        key, mailbox = self.godaddy_api_key.get_secret_value(), f"{self.smtp_username}@{self.smtp_host}"
+        return {
+            "godaddy": CallBudget(self.godaddy_calls_per_minute, _fingerprint(key)),
+            "fabric": CallBudget(self.fabric_calls_per_minute, self.entra_client_id),
+            "powerbi_queries": CallBudget(self.powerbi_queries_per_minute, self.entra_client_id),
+            "mail": CallBudget(self.mails_per_minute, _fingerprint(mailbox)),
+        }
+
     @cached_property
     def nameservers(self) -> tuple[tuple[str, int], ...]:
         """DNS servers to ask, as (address, port); none means the system's resolver."""
@@ -290,6 +311,11 @@ def load_settings(*, from_vault: bool = True) -> Settings:
 def catalog_path() -> Path:
     """Where the catalog lies, by CATALOG_PATH or its default."""
     return CatalogSettings(_env_file=_files()).catalog_path
+
+
+def _fingerprint(text: str) -> str:
+    """Tells accounts apart without naming them."""
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _listed(text: str) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from tenant_provisioning.model.estimate import Estimate
 from tenant_provisioning.model.lifecycle import DeploymentStatus
 from tenant_provisioning.model.plan import GO_LIVE, REPORT_PREFIX, ROLLBACK_STEPS, STEPS
 from tenant_provisioning.model.qa import MANUAL_ITEMS, ManualItem, Outcome
@@ -30,12 +31,13 @@ STATUS_COLOURS = {
 
 @dataclass(frozen=True)
 class TenantView:
-    """What the rows say about one tenant at one moment. `matching` is how many template reports it gets."""
+    """What the rows say about one tenant at one moment. `matching` is how many template reports it gets, `left` the time left."""
 
     organization: Organization
     steps: Sequence[StepProgress]
     results: Sequence[RecordedVerdict]
     matching: int
+    left: Estimate | None = None
 
     @property
     def reports(self) -> list[StepProgress]:
@@ -78,7 +80,15 @@ def progress_lines(view: TenantView) -> RenderableType:
             table.add_row(_sign(state), step.title, _duration(state), Text(_reason(state), style))
     if (live := states.get(GO_LIVE.name)) and not view.goes_back:
         table.add_row(_sign(live), GO_LIVE.title, _duration(live), Text(_reason(live), "red"))
-    return Group(_headline(view.organization), table)
+    return Group(_headline(view.organization), table, *([Text(time_left(view.left), "dim")] if view.left else []))
+
+
+def time_left(left: Estimate) -> str:
+    """The time left as a sentence."""
+    if left.overdue:
+        return f"Taking longer than in any of the last {left.runs} runs."
+    shown = f"{left.seconds:.0f} s" if left.seconds < 90 else f"{left.seconds / 60:.0f} min"
+    return f"Done in about {shown}" + (", in line with others for the vendors' budgets." if left.in_line else ".")
 
 
 def plain_changes(before: TenantView | None, now: TenantView) -> list[str]:
@@ -91,6 +101,8 @@ def plain_changes(before: TenantView | None, now: TenantView) -> list[str]:
         for step in now.steps
         if step.step in titles and old.get(step.step) != step.state
     ]
+    if lines and now.left and not now.left.overdue:
+        lines[-1] += f" ({time_left(now.left).removesuffix('.').lower()})"
     lines += [
         f"{titles[step.step]}: {step.reason}"
         for step in now.steps

@@ -1,6 +1,7 @@
 """Following tenants from a terminal: what the rows say, shown as it changes. The rendering is `terminal`."""
 
 import asyncio
+import itertools
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -18,6 +19,7 @@ from tenant_provisioning.model.tenant import Organization
 from tenant_provisioning.review import as_object as review_as_object
 from tenant_provisioning.review import review
 from tenant_provisioning.settings import Settings
+from tenant_provisioning.steps.time_left import time_left
 from tenant_provisioning.store import artifacts, organizations, progress, qa_results, requests, rollbacks
 from tenant_provisioning.store.database import Database, open_database
 from tenant_provisioning.terminal import (
@@ -31,20 +33,26 @@ from tenant_provisioning.terminal import (
 
 UNDERWAY = (DeploymentStatus.REQUESTED, DeploymentStatus.PROVISIONING, DeploymentStatus.ROLLING_BACK)
 LOOK_EVERY = 0.25  # seconds between looks at the rows
+LOOKS_AN_ESTIMATE = 8
 
 
-async def view(db: Database, tenant: str, templates: tuple[TemplateReport, ...]) -> TenantView:
-    """What the rows say about this tenant now; NoSuchTenant when nobody onboarded it."""
+async def view(
+    db: Database, tenant: str, templates: tuple[TemplateReport, ...], *, since: TenantView | None = None
+) -> TenantView:
+    """What the rows say about this tenant now, with the time left as it was `since`; NoSuchTenant when nobody onboarded it."""
     organization = await _require(db, tenant)
     steps = await progress.list_steps(db, organization.id)
     results = await qa_results.latest_verdicts(db, organization.id)
-    return TenantView(organization, steps, results, len(matching_reports(templates, organization.providers)))
+    matching = len(matching_reports(templates, organization.providers))
+    left = since.left if since else await time_left(db, organization, reports=matching, steps=steps)
+    return TenantView(organization, steps, results, matching, left)
 
 
 async def views(db: Database, tenant: str, templates: tuple[TemplateReport, ...]) -> AsyncIterator[TenantView]:
     """The tenant as it changes, the first look at once, until it waits for a person and no run works on it any more."""
-    while True:
-        now = await view(db, tenant, templates)
+    now: TenantView | None = None
+    for look in itertools.count():
+        now = await view(db, tenant, templates, since=now if look % LOOKS_AN_ESTIMATE else None)
         yield now
         if _is_at_rest(now.organization):
             return
@@ -124,6 +132,7 @@ async def as_object(db: Database, now: TenantView, settings: Settings) -> dict[s
         "status": now.organization.status,
         "reason": now.organization.status_reason,
         "next_attempt_at": next_at.isoformat() if (next_at := now.organization.next_attempt_at) else None,
+        "seconds_left": round(now.left.seconds, 1) if now.left else None,
         "reports": {"deployed": now.deployed, "matching": now.matching},
         "artifacts": await artifacts.count_artifacts(db, now.organization.id),
         "checks": {result.verdict.check: result.verdict.outcome for result in now.results},

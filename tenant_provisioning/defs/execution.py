@@ -12,6 +12,7 @@ from tenant_provisioning.model.errors import ProvisioningError, VendorError, Ven
 from tenant_provisioning.model.meanings import in_plain_words
 from tenant_provisioning.steps.context import StepContext, StepResult, open_context
 from tenant_provisioning.steps.outcome import record_failure
+from tenant_provisioning.steps.time_left import time_left
 from tenant_provisioning.store import organizations, progress
 
 Action = Callable[[StepContext], Awaitable[StepResult]]
@@ -52,9 +53,11 @@ async def carry_out(
                 await progress.fail_step(*who, reason)
                 raise
             await progress.finish_step(*who, url=next(iter(result.links.values()), ""))
+            left = None if for_rollback else await time_left(ctx.db, ctx.organization)
     except ProvisioningError as error:
         raise retry_or_failure(context, platform, error) from error
-    return metadata(result, time.monotonic() - began)
+    told = metadata(result, time.monotonic() - began)
+    return told | {"tenant_done_in_seconds": dg.MetadataValue.float(round(left.seconds, 1))} if left else told
 
 
 def retry_or_failure(context: RunContext, platform: Platform, error: ProvisioningError) -> Exception:

@@ -5,7 +5,7 @@ some time: the middle of these times is the estimate, and where most of them lie
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import median
 
@@ -25,7 +25,8 @@ class PastRun:
 class Estimate:
     """Seconds that are left: the middle of what `runs` past runs say, and between which two most of them lie.
 
-    `overdue` when the running step has taken longer already than in any of them: then nothing more is known.
+    `overdue` when the running step has taken longer already than in any of them: then nothing more is known. `in_line` when it is
+    the vendors' budgets, shared with others who are being made, that it will have to wait for.
     """
 
     seconds: float
@@ -33,6 +34,20 @@ class Estimate:
     most: float
     runs: int
     overdue: bool = False
+    in_line: bool = False
+
+    def not_before(self, seconds: float) -> "Estimate":
+        """The same for who will not have had the calls that it needs before so many seconds."""
+        if seconds <= self.seconds:
+            return self
+        return replace(
+            self,
+            seconds=seconds,
+            least=max(self.least, seconds),
+            most=max(self.most, seconds),
+            overdue=False,
+            in_line=True,
+        )
 
 
 def past_run(finished: Mapping[str, float]) -> PastRun:

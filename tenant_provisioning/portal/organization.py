@@ -11,7 +11,7 @@ from tenant_provisioning.model.lifecycle import DeploymentStatus
 from tenant_provisioning.portal import live, pages
 from tenant_provisioning.portal.links import Links
 from tenant_provisioning.portal.progress import Progress, Rows, progress_of
-from tenant_provisioning.store import coverage, history, progress, qa_results
+from tenant_provisioning.store import call_queue, coverage, history, progress, qa_results
 from tenant_provisioning.store.organizations import get_organization
 
 UNDERWAY = (DeploymentStatus.REQUESTED, DeploymentStatus.PROVISIONING)
@@ -47,6 +47,7 @@ async def _read(request: Request) -> tuple[Rows, Progress]:
         await qa_results.latest_verdicts(db, organization_id),
         await coverage.matching_templates(db, organization.providers),
         await history.past_runs(db) if organization.status in UNDERWAY else [],
+        (await call_queue.done_in_seconds(db)).get(organization_id, 0.0) if organization.status in UNDERWAY else 0.0,
     )
     return rows, progress_of(rows, pages.settings(request), datetime.now(UTC))
 

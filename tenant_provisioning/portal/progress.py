@@ -4,13 +4,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from tenant_provisioning.model.estimate import REPORTS, Estimate, PastRun, estimate
+from tenant_provisioning.model.estimate import Estimate, PastRun
 from tenant_provisioning.model.lifecycle import DeploymentStatus
 from tenant_provisioning.model.plan import GO_LIVE, REPORT_PREFIX, ROLLBACK_STEPS, STEPS, PlannedStep
 from tenant_provisioning.model.qa import Outcome
 from tenant_provisioning.model.tenant import Organization
 from tenant_provisioning.portal.links import Links
 from tenant_provisioning.settings import Settings
+from tenant_provisioning.steps import time_left
 from tenant_provisioning.store.progress import StepProgress, StepState
 from tenant_provisioning.store.qa_results import RecordedVerdict
 
@@ -25,13 +26,16 @@ CAN_HELP = {
 
 @dataclass(frozen=True)
 class Rows:
-    """All that was read of one organization. `titles` are those of the template reports it gets, by key."""
+    """All that was read of one organization. `titles` are those of the template reports it gets, by key; `done_in` are the seconds
+    until the vendors' budgets have let all its calls through.
+    """
 
     organization: Organization
     steps: Sequence[StepProgress]
     verdicts: Sequence[RecordedVerdict]
     titles: Mapping[str, str]
     past: Sequence[PastRun]
+    done_in: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -207,21 +211,6 @@ def _title(step: str, titles: Mapping[str, str], reports: Mapping[str, str]) -> 
 
 
 def _estimate(rows: Rows, reports: Sequence[ReportLine], now: datetime) -> Estimate | None:
-    states = {step.step: step for step in rows.steps}
-    open_reports = [report for report in reports if report.state != "done"]
-    left = [step.name for step in STEPS if step.name not in states or states[step.name].state is not StepState.DONE]
-    if open_reports:
-        left.insert(left.index(ROLL_UP) if ROLL_UP in left else 0, REPORTS)
-    running = {step.step for step in rows.steps if step.state is StepState.RUNNING}
-    left.sort(key=lambda step: not (step in running or (step == REPORTS and any(map(_is_report, running)))))
-    # what was done last, or begun, whichever is known: since then the step at work has been waited for
-    runs = {step.run_id for step in rows.steps if step.state is StepState.RUNNING}
-    of_run = [step for step in rows.steps if step.run_id in runs]
-    moments = [step.finished_at for step in of_run if step.finished_at] or [step.started_at for step in of_run]
-    waiting = max((now - max(moments)).total_seconds(), 0) if moments else 0.0
-    share = len(open_reports) / len(reports) if reports else 0.0
-    return estimate(rows.past, left, reports_left=share, waiting=waiting)
-
-
-def _is_report(step: str) -> bool:
-    return step.startswith(REPORT_PREFIX)
+    open_reports = sum(report.state != "done" for report in reports)
+    share = open_reports / len(reports) if reports else 0.0
+    return time_left.in_line(time_left.of_steps(rows.steps, rows.past, share, now), rows.done_in)

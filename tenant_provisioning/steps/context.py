@@ -11,15 +11,18 @@ from typing import TypedDict
 
 from tenant_provisioning.credentials import entra_tokens
 from tenant_provisioning.model.errors import NoSuchTenant, VendorError
+from tenant_provisioning.model.lifecycle import DeploymentStatus as S
 from tenant_provisioning.model.naming import host_name, owner_mark
 from tenant_provisioning.model.tenant import OnboardingForm, Organization
 from tenant_provisioning.settings import Settings
 from tenant_provisioning.store import organizations, requests
+from tenant_provisioning.store.call_budgets import CallBudgets
 from tenant_provisioning.store.database import Database, open_database
 from tenant_provisioning.store.vault import Vault
 from tenant_provisioning.store.vendor_incidents import record_incidents
 from tenant_provisioning.vendors import incidents
 from tenant_provisioning.vendors._http import trust
+from tenant_provisioning.vendors.admission import Admission
 from tenant_provisioning.vendors.azure_sql import AzureSql
 from tenant_provisioning.vendors.dns import Resolver
 from tenant_provisioning.vendors.fabric import Fabric
@@ -30,6 +33,9 @@ from tenant_provisioning.vendors.powerbi import PowerBI
 from tenant_provisioning.vendors.sql import Sql
 from tenant_provisioning.vendors.supabase import SupabaseAuth
 from tenant_provisioning.vendors.vercel import Vercel
+
+MAKING = (S.REQUESTED, S.PROVISIONING, S.FAILED)
+SOMEBODY_WAITS = (*MAKING, S.PENDING_QA)
 
 
 @dataclass(frozen=True)
@@ -99,7 +105,7 @@ async def open_context(settings: Settings, subdomain: str, run_id: str) -> Async
         form = await requests.get_form(db, organization.id)
         seen = list[VendorError]()
         try:
-            async with open_vendors(settings) as vendors:
+            async with open_vendors(settings, gate_of(organization, settings, db)) as vendors:
                 vault = Vault(settings.secrets_key.get_secret_value())
                 with incidents.heard_by(seen.append):
                     yield StepContext(organization, form, settings, db, vault, vendors, run_id)
@@ -107,21 +113,40 @@ async def open_context(settings: Settings, subdomain: str, run_id: str) -> Async
             await record_incidents(db, seen)
 
 
+def gate_of(organization: Organization, settings: Settings, db: Database) -> CallBudgets:
+    """Where this organization's calls wait for their turn; those of onboarding, which somebody waits for, pass the others."""
+    return CallBudgets(
+        db,
+        settings.call_budgets,
+        organization.id,
+        urgent=organization.status in SOMEBODY_WAITS,
+        counted=organization.status in MAKING,
+    )
+
+
 @asynccontextmanager
-async def open_vendors(settings: Settings) -> AsyncIterator[Vendors]:
-    """The clients of every vendor as the settings describe them. Opening sends nothing: each connects at its first call."""
+async def open_vendors(settings: Settings, admission: Admission | None = None) -> AsyncIterator[Vendors]:
+    """The clients of every vendor as the settings describe them. Opening sends nothing: each connects at its first call.
+
+    Without `admission` nobody counts the calls: that is for doctor, who makes a few and has to work without a database too.
+    """
     tls = trust(settings.tls_ca_file)
     calls: Calls = {"verify": tls, "timeout": settings.call_timeout, "attempts": settings.call_attempts}
     tokens = entra_tokens(settings)
     async with AsyncExitStack() as stack:
         yield Vendors(
-            fabric=await stack.enter_async_context(Fabric(settings.fabric_api_url, tokens, **calls)),
-            powerbi=await stack.enter_async_context(PowerBI(settings.powerbi_api_url, tokens, **calls)),
+            fabric=await stack.enter_async_context(
+                Fabric(settings.fabric_api_url, tokens, admission=admission, **calls)
+            ),
+            powerbi=await stack.enter_async_context(
+                PowerBI(settings.powerbi_api_url, tokens, admission=admission, **calls)
+            ),
             godaddy=await stack.enter_async_context(
                 GoDaddy(
                     settings.godaddy_api_url,
                     settings.godaddy_api_key.get_secret_value(),
                     settings.godaddy_api_secret.get_secret_value(),
+                    admission=admission,
                     **calls,
                 )
             ),
@@ -159,6 +184,7 @@ async def open_vendors(settings: Settings) -> AsyncIterator[Vendors]:
                 implicit_tls=settings.smtp_port == 465,
                 tls=tls,
                 timeout=settings.call_timeout,
+                admission=admission,
             ),
         )
 

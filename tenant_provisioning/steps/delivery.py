@@ -15,6 +15,7 @@ from tenant_provisioning.settings import Settings
 from tenant_provisioning.steps import letters
 from tenant_provisioning.steps.context import Vendors, open_vendors
 from tenant_provisioning.store import organizations, outbox
+from tenant_provisioning.store.call_budgets import CallBudgets
 from tenant_provisioning.store.database import Database
 from tenant_provisioning.store.outbox import Mail, MailState
 from tenant_provisioning.vendors.mail import OutgoingMail, Unanswered, message_id
@@ -59,7 +60,8 @@ async def deliver_if_due(db: Database, settings: Settings, *, most: int = 10) ->
     await outbox.release_abandoned(db, after=ABANDONED_AFTER)
     if not await outbox.is_due(db):
         return 0
-    async with open_vendors(settings.model_copy(update={"call_attempts": 1})) as vendors:
+    admission = CallBudgets(db, settings.call_budgets)
+    async with open_vendors(settings.model_copy(update={"call_attempts": 1}), admission) as vendors:
         return await deliver_due(db, vendors, settings, most=most)
 
 

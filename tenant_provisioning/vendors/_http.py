@@ -12,6 +12,7 @@ import logging
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -21,9 +22,10 @@ from typing import Any, Self, TypeVar
 import httpx
 import stamina
 
-from tenant_provisioning.model.errors import VendorRejected, VendorUnavailable
+from tenant_provisioning.model.errors import VendorError, VendorRejected, VendorUnavailable
 from tenant_provisioning.vendors import incidents
 from tenant_provisioning.vendors._answers import NothingDone, Transient, broken, clock, never, refusal
+from tenant_provisioning.vendors.admission import Admission, BucketOf, time_stands_still, uncounted, vendor_deadline
 
 T = TypeVar("T")
 IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
@@ -52,7 +54,7 @@ async def poll(
     """The first answer of `check` that is not Pending; what `VendorHttp.poll` says of it."""
     state = ""
     try:
-        async with asyncio.timeout(deadline) as limit:
+        async with vendor_deadline(deadline) as limit:
             if after is not None:
                 await _pause(after)
             for pause in _growing():
@@ -77,6 +79,8 @@ class VendorHttp:
     are the only other hosts a redirect may lead to (a name, or a suffix with a leading dot). `transient(status, code)`
     names refusals that pass by themselves.
 
+    Every attempt of a call passes `admission` where `bucket` names one for it; what it waits there counts for no deadline.
+
     `skew` is by how many seconds the vendor's clock was ahead of ours at its last answer, None before or where it does
     not tell the time. It tells whole seconds.
     """
@@ -94,8 +98,11 @@ class VendorHttp:
         patience: float = 300,
         hosts: Collection[str] = (),
         transient: Transient = never,
+        admission: Admission | None = None,
+        bucket: BucketOf = uncounted,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
+        self._admission, self._bucket = admission, bucket
         self.vendor, self._hosts, self._transient = vendor, tuple(hosts), transient
         self._timeout, self._attempts, self._patience = timeout, attempts, patience
         self._base = httpx.URL(base_url)
@@ -146,11 +153,12 @@ class VendorHttp:
         if not path.startswith("/") or path.startswith("//"):
             raise ValueError(f"a path of {self.vendor} must be relative to its base URL, not {path!r}")
         sure = method.upper() in IDEMPOTENT_METHODS if idempotent is None else idempotent
-        started = time.monotonic()
+        bucket = self._bucket(method, path)
+        started, waits = time.monotonic(), list[float]()
         async for attempt in stamina.retry_context(
-            on=lambda error: self._repeat(error, sure, started),
+            on=lambda error: self._repeat(error, sure, started + sum(waits)),
             attempts=self._attempts,
-            timeout=self._patience,
+            timeout=None,  # `_repeat` knows how long we have patience, which waiting for our turn does not try
             wait_initial=0.25,
             wait_max=20,
             wait_jitter=0.5,
@@ -159,10 +167,13 @@ class VendorHttp:
                 request = {"json": json, "params": params, "headers": headers, "files": files}
                 if content is not None:
                     request["content"] = content()
-                response = await self._send(operation, method, path, request, seconds or 2 * self._timeout)
+                async with self._let_through(bucket, waits):
+                    response = await self._send(operation, method, path, request, seconds or 2 * self._timeout)
                 if response.status_code in ok:
                     return self._readable(operation, response)
-                raise refusal(self.vendor, operation, response, self._transient)
+                error = refusal(self.vendor, operation, response, self._transient)
+                await self._hold_back(bucket, error)
+                raise error
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def delete(
@@ -204,10 +215,30 @@ class VendorHttp:
         incidents.tell(error)
         if not (sure or isinstance(error, NothingDone)):
             return False
-        if error.retry_after is not None and error.retry_after > self._patience - (time.monotonic() - started):
+        if (error.retry_after or 0) > self._patience - (time.monotonic() - started):
             return False
         log.info("%s; trying again", error)
         return True if error.retry_after is None else error.retry_after
+
+    @asynccontextmanager
+    async def _let_through(self, bucket: str | None, waits: list[float]) -> AsyncIterator[None]:
+        """Within this block the call is sent; how long it stood before is added to `waits`."""
+        if bucket is None or self._admission is None:
+            yield
+            return
+        async with AsyncExitStack() as turn:
+            began = time.monotonic()
+            with time_stands_still():
+                await turn.enter_async_context(self._admission.let_through(bucket))
+            waits.append(time.monotonic() - began)
+            yield
+
+    async def _hold_back(self, bucket: str | None, error: VendorError) -> None:
+        """What the vendor asks of one of us holds for everybody."""
+        if bucket is None or self._admission is None or error.status != 429 or not isinstance(error, VendorUnavailable):
+            return
+        if error.retry_after:
+            await self._admission.hold(bucket, error.retry_after)
 
     async def _send(
         self, operation: str, method: str, path: str, request: dict[str, Any], seconds: float

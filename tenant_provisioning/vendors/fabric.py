@@ -6,6 +6,7 @@ Reports, refreshes and queries are Power BI's too.
 How operations are waited for is in `fabric_operations`, how answers read in `fabric_records`.
 """
 
+import re
 import ssl
 from collections.abc import Collection
 
@@ -13,10 +14,13 @@ import httpx
 
 from tenant_provisioning.model.errors import VendorRejected
 from tenant_provisioning.vendors._http import Pending, VendorHttp
+from tenant_provisioning.vendors.admission import Admission
 from tenant_provisioning.vendors.fabric_operations import GONE, VENDOR
 from tenant_provisioning.vendors.fabric_records import Capacity, Connection, ServicePrincipal, TenantSetting, Workspace
 from tenant_provisioning.vendors.fabric_stores import FabricStores
 from tenant_provisioning.vendors.microsoft import FABRIC_SCOPE, EntraTokens
+
+IDENTIFIER = re.compile(r"/[^/]*[^/A-Za-z][^/]*")  # the words of Fabric's paths are letters alone, ids are not
 
 
 class Fabric(FabricStores):
@@ -30,6 +34,7 @@ class Fabric(FabricStores):
         verify: ssl.SSLContext | bool = True,
         timeout: float = 30,
         attempts: int = 6,
+        admission: Admission | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         super().__init__(
@@ -43,6 +48,8 @@ class Fabric(FabricStores):
                 hosts=(".analysis.windows.net", ".fabric.microsoft.com"),
                 transport=transport,
                 transient=_passes,
+                admission=admission,
+                bucket=bucket,
             )
         )
 
@@ -150,6 +157,11 @@ class Fabric(FabricStores):
     async def delete_connection(self, connection_id: str) -> None:
         """The connection is gone."""
         await self._http.delete("delete connection", f"/connections/{connection_id}", gone=("ConnectionNotFound",))
+
+
+def bucket(method: str, path: str) -> str:
+    """Fabric counts each API by itself: a method and a path, whichever workspace or item it is about."""
+    return f"fabric:{method} {IDENTIFIER.sub('/*', path.partition('?')[0])}"
 
 
 def _passes(_status: int, code: str | None) -> bool:

@@ -13,6 +13,7 @@ import httpx
 
 from tenant_provisioning.model.errors import VendorRejected
 from tenant_provisioning.vendors._http import VendorClient, VendorHttp
+from tenant_provisioning.vendors.admission import Admission
 
 VENDOR = "GoDaddy"
 TYPES = frozenset({"A", "AAAA", "CNAME", "MX", "NS", "SRV", "TXT"})
@@ -60,6 +61,7 @@ class GoDaddy(VendorClient):
         verify: ssl.SSLContext | bool = True,
         timeout: float = 30,
         attempts: int = 6,
+        admission: Admission | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         http = VendorHttp(
@@ -70,6 +72,8 @@ class GoDaddy(VendorClient):
             timeout=timeout,
             attempts=attempts,
             transient=_zone_is_changing,
+            admission=admission,
+            bucket=_bucket,
             transport=transport,
         )
         super().__init__(http)
@@ -117,6 +121,11 @@ class GoDaddy(VendorClient):
             raise VendorRejected(
                 VENDOR, operation, told, status=error.status, code=error.code, request_id=error.request_id
             ) from error
+
+
+def _bucket(_method: str, _path: str) -> str:
+    """One for all: "per credential" by its reference pages, "per endpoint" by other copies of them."""
+    return "godaddy"
 
 
 def _zone_is_changing(status: int, _code: str | None) -> bool:

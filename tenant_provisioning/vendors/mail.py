@@ -7,7 +7,7 @@ import asyncio
 import re
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.headerregistry import Address
@@ -20,9 +20,11 @@ from uuid import UUID
 import aiosmtplib
 
 from tenant_provisioning.model.errors import SetupError, VendorError, VendorRejected, VendorUnavailable
+from tenant_provisioning.vendors.admission import Admission
 
 VENDOR = "mail server"
 OPERATION = "send mail"
+BUCKET = "mail"
 ADDRESS = re.compile(r"[^\s<>\"',;:()]+@[^\s<>\"',;:()]+")  # servers like to repeat the recipient in their answer
 
 
@@ -65,7 +67,9 @@ class Mailer:
         implicit_tls: bool = False,
         tls: ssl.SSLContext | None = None,
         timeout: float = 30,
+        admission: Admission | None = None,
     ) -> None:
+        self._admission = admission
         if username and not (starttls or implicit_tls):
             raise SetupError("mail: SMTP_USERNAME needs SMTP_STARTTLS: without it the password travels in plain text.")
         self._sender = _parsed(sender)
@@ -89,8 +93,9 @@ class Mailer:
         VendorUnavailable for 4xx and what goes wrong before, VendorRejected for 5xx: then it was not taken.
         """
         message, envelope = _message(self._sender, mail), _Envelope(before_text)
+        turn = self._admission.let_through(BUCKET) if self._admission is not None else nullcontext()
         try:
-            async with asyncio.timeout(self._timeout), self._session(envelope) as server:
+            async with turn, asyncio.timeout(self._timeout), self._session(envelope) as server:
                 await server.send_message(message)
                 envelope.answered = True
         except (aiosmtplib.SMTPException, OSError, ValueError) as failure:

@@ -9,6 +9,7 @@ import ssl
 import httpx
 
 from tenant_provisioning.vendors._http import VendorHttp
+from tenant_provisioning.vendors.admission import Admission
 from tenant_provisioning.vendors.blob_upload import BLOCK_BYTES, BlobUpload
 from tenant_provisioning.vendors.microsoft import POWERBI_SCOPE, EntraTokens
 from tenant_provisioning.vendors.powerbi_datasets import GONE, LARGEST_BODY, VENDOR
@@ -29,6 +30,7 @@ class PowerBI(PowerBIProfiles):
         verify: ssl.SSLContext | bool = True,
         timeout: float = 30,
         attempts: int = 6,
+        admission: Admission | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         largest_body: int = LARGEST_BODY,
         block_bytes: int = BLOCK_BYTES,
@@ -43,6 +45,8 @@ class PowerBI(PowerBIProfiles):
                 timeout=timeout,
                 attempts=attempts,
                 hosts=(".analysis.windows.net", ".powerbi.com"),
+                admission=admission,
+                bucket=_bucket,
                 transport=transport,
             ),
             BlobUpload(
@@ -106,3 +110,8 @@ class PowerBI(PowerBIProfiles):
     async def delete_report(self, group_id: str, report_id: str) -> None:
         """The report is gone; its dataset is not."""
         await self._http.delete("delete report", f"/groups/{group_id}/reports/{report_id}", gone=GONE)
+
+
+def _bucket(_method: str, path: str) -> str | None:
+    """Queries have a published limit for each caller; of the other calls no number is known."""
+    return "powerbi_queries" if path.endswith("/executeQueries") else None

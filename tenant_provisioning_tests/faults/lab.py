@@ -227,6 +227,8 @@ class Lab:
             "call_timeout": 20,
             "operation_deadline": 60,
             "step_retry_wait": 0,
+            **dict.fromkeys(("godaddy_calls_per_minute", "fabric_calls_per_minute"), 0),  # its vendors take any number
+            **dict.fromkeys(("powerbi_queries_per_minute", "mails_per_minute"), 0),
             "sensor_wait": 0,
             **settings,
         })  # fmt: skip

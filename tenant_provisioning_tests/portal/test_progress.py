@@ -143,6 +143,16 @@ def test_the_estimate_is_of_what_is_left_and_takes_what_the_step_at_work_has_had
     assert shown.estimate.seconds == 0.75 * 40 - 6 + 4 * 10
 
 
+def test_who_stands_in_line_for_the_vendors_budgets_is_not_done_before_its_calls_were_let_through(told: Any) -> None:
+    alone = told().estimate
+    in_line = told(done_in=alone.seconds + 600).estimate
+
+    assert not alone.in_line
+    assert in_line.in_line
+    assert in_line.seconds == alone.seconds + 600
+    assert told(done_in=1.0).estimate == alone
+
+
 def test_there_is_no_estimate_without_a_past_or_when_nothing_is_under_way(told: Any) -> None:
     assert told(past=[RUN]).estimate is None
     assert told(organization=replace(ACME, status=Status.PENDING_QA)).estimate is None

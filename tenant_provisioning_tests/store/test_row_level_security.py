@@ -43,7 +43,8 @@ from tenant_provisioning.store.vendor_incidents import record_incidents
 PLATFORM_WIDE = {"providers", "module_templates", "module_features", "report_templates", "roles"}
 NOBODYS = {
     "email_outbox", "applied_migrations", "portal_sessions", "portal_sign_in_attempts", "onboarding_drafts",
-    "access_requests", "vendor_incidents", "encryption_keys",
+    "access_requests", "vendor_incidents", "encryption_keys", "call_buckets", "call_tokens", "waiting_calls",
+    "organization_calls",
 }  # fmt: skip
 HIDDEN_COLUMNS = {
     ("organizations", "data_store_connection"),
@@ -171,6 +172,8 @@ async def populate(url: str, catalog: Catalog, form: Callable[..., dict[str, Any
                 ),
                 "insert into portal_sign_in_attempts (subject_hash) values ('h')",
                 "insert into onboarding_drafts (owner_id, submitted_as) select gen_random_uuid(), id from organizations",
+                "select ask_for_call('vendor', 2, 60, 0, gen_random_uuid(), id, true, true) from organizations",
+                "select ask_for_call('vendor', 2, 60, 0, gen_random_uuid(), id, true, true) from organizations",
             ):
                 await connection.execute(statement.encode())
     return World(url, *made, columns_of_every_table(url))

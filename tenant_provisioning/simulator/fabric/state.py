@@ -52,6 +52,7 @@ class FabricKnobs(BaseModel):
     calls_per_minute: int | None = Field(
         default=None, ge=1, description="per caller and operation; no number is published"
     )
+    minute: float = Field(default=60, gt=0, description="seconds that a minute of this limit lasts")
     # the tenant settings of the admin portal, as far as service principals need them
     call_apis: bool = Field(default=True, description="Service principals can call Fabric public APIs")
     create_workspaces: bool = Field(
@@ -179,8 +180,9 @@ class FabricState:
         allowed = self.knobs.calls_per_minute
         if allowed is None:
             return None
-        minute = int(self._world.now() // 60)
+        length = self.knobs.minute
+        minute = int(self._world.now() // length)
         since, calls = self._seen.get((principal_id, operation), (minute, 0))
         calls = calls + 1 if since == minute else 1
         self._seen[principal_id, operation] = minute, calls
-        return (minute + 1) * 60.0 if calls > allowed else None
+        return (minute + 1) * length if calls > allowed else None

@@ -70,7 +70,7 @@ def _count(world: World, credential: str) -> Allowance:
         credential,
         knobs.requests_per_minute,
         now=world.now(),
-        scale=1.0 if instant else latency.scale,
+        length=knobs.minute * (1.0 if instant else latency.scale),
         enforced=enforced,
     )
 

@@ -3,8 +3,6 @@
 import math
 from dataclasses import dataclass, field
 
-WINDOW_SECONDS = 60.0
-
 
 @dataclass(frozen=True)
 class Allowance:
@@ -27,9 +25,8 @@ class RequestWindows:
 
     _windows: dict[str, tuple[float, int]] = field(default_factory=dict)
 
-    def take(self, credential: str, limit: int, *, now: float, scale: float, enforced: bool) -> Allowance:
+    def take(self, credential: str, limit: int, *, now: float, length: float, enforced: bool) -> Allowance:
         """Count a request made now; one that is too many is not counted when the limit is enforced."""
-        length = WINDOW_SECONDS * scale
         began, used = self._windows.get(credential, (now, 0))
         if now >= began + length:
             began, used = now, 0

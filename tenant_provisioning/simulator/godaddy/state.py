@@ -38,6 +38,7 @@ class GoDaddyKnobs(BaseModel):
     account_may_use_dns_api: bool = Field(default=True, description="false is the account gate: 403 ACCESS_DENIED")
     limit_requests: bool | None = Field(default=None, description="null: everywhere but under instant latency")
     requests_per_minute: int = Field(default=60, ge=1)
+    minute: float = Field(default=60, gt=0, description="seconds that a minute of this limit lasts")
     zone_change_seconds: float | None = Field(default=None, ge=0, description="null: what the latency profile says")
 
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 UPLOAD_LASTS_SECONDS = 3600
 PROFILES_PER_PRINCIPAL = 100_000
-MINUTE = 60
 
 
 class PowerBIKnobs(BaseModel):
@@ -31,6 +30,7 @@ class PowerBIKnobs(BaseModel):
     queries_per_minute: int = Field(default=120, ge=1, description="executeQueries, per caller; the documented limit")
     limit_queries: bool = Field(default=False, description="whether that limit holds under instant latency too")
     calls_per_minute: int | None = Field(default=None, ge=1, description="per caller and operation; mostly unpublished")
+    minute: float = Field(default=60, gt=0, description="seconds that a minute of these limits lasts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,11 +172,12 @@ class PowerBIState:
             allowed = min(allowed or self.knobs.queries_per_minute, self.knobs.queries_per_minute)
         if allowed is None:
             return None
-        minute = int(self._world.now() // MINUTE)
+        length = self.knobs.minute
+        minute = int(self._world.now() // length)
         since, calls = self._seen.get((principal_id, operation), (minute, 0))
         calls = calls + 1 if since == minute else 1
         self._seen[principal_id, operation] = minute, calls
-        return float((minute + 1) * MINUTE) if calls > allowed else None
+        return (minute + 1) * length if calls > allowed else None
 
     # what a group holds, under Power BI's names
 

@@ -1,0 +1,65 @@
+"""When tenants will have had the vendor calls that they still need: by what others have needed, and who comes before them.
+
+The tightest budget decides alone. Who is let through when is `call_budgets`; how the time follows is `model.call_budget`.
+"""
+
+from uuid import UUID
+
+from tenant_provisioning.model.call_budget import done_in
+from tenant_provisioning.store.database import Connection, Database
+
+FEWEST, MOST = 3, 20  # organizations that are made already, by which the need of one is judged
+
+
+async def done_in_seconds(db: Database) -> dict[UUID, float]:
+    """For each organization that is being made or waits for that: seconds until it has had its calls, if budgets alone delay it.
+
+    Empty while too few have been made to know what one needs, and where no vendor is counted.
+    """
+    async with db.connection() as connection:
+        tightest = await _tightest(connection)
+        if tightest is None:
+            return {}
+        rows = await connection.execute(
+            """select id, claimed_by_run is not null as runs, greatest(%(typical)s - coalesce(calls, 0), 0) as needs
+               from organizations left join organization_calls on organization_id = id and bucket = %(bucket)s
+               where deployment_status in ('requested', 'provisioning')
+               order by created_at, id""",
+            tightest,
+        )
+        found = await rows.fetchall()
+    done = done_in(
+        {row["id"]: float(row["needs"]) for row in found if row["runs"]},
+        [(row["id"], float(row["needs"])) for row in found if not row["runs"]],
+        rate=tightest["budget"] / tightest["seconds"],
+        free=int(tightest["free"]),
+    )
+    return {organization: seconds + tightest["held"] for organization, seconds in done.items()}
+
+
+async def _tightest(connection: Connection) -> dict[str, float] | None:
+    """The bucket whose budget all who are under way together will need longest, and what one of them typically needs of it."""
+    found = await connection.execute(
+        """with finished as (
+             (select id from organizations where deployment_status = 'pending_qa' order by created_at desc limit %(most)s)
+             union all
+             (select id from organizations where deployment_status = 'active' order by created_at desc limit %(most)s)
+           ), had as (
+             select bucket, calls, organization_id from organization_calls join finished on id = organization_id
+           ), typical as (
+             select bucket, sum(calls)::double precision / (select count(distinct organization_id) from had) as typical
+             from had where (select count(distinct organization_id) from had) >= %(fewest)s group by bucket
+           ), made as (
+             select bucket, sum(calls) as calls from organization_calls join organizations on id = organization_id
+             where deployment_status in ('requested', 'provisioning') group by bucket
+           ), underway as (
+             select count(*) as number from organizations where deployment_status in ('requested', 'provisioning')
+           )
+           select bucket, typical, known.calls as budget, known.seconds,
+             (select count(*) from call_tokens where call_tokens.bucket = known.bucket and free_at <= now()) as free,
+             greatest(extract(epoch from nullif(held_until, '-infinity') - now()), 0)::double precision as held
+           from typical join call_buckets as known using (bucket) cross join underway left join made using (bucket)
+           order by (typical * number - coalesce(made.calls, 0)) * known.seconds / known.calls desc, bucket limit 1""",
+        {"most": MOST, "fewest": FEWEST},
+    )
+    return await found.fetchone()
