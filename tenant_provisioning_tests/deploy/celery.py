@@ -69,11 +69,11 @@ class Worker:
 def start_worker(
     name: str, folder: Path, environment: Mapping[str, str], *, concurrency: int, inside: Sequence[str] = ()
 ) -> Worker:
-    """A worker as docs/scale.md starts it; `inside` are the words that start a program in another place."""
-    log = folder / f"{name}.log"
+    """A worker as docs/scale.md starts it, with a name@host; `inside` are the words that start a program in another place."""
+    log = folder / f"{name.partition('@')[0]}.log"
     words = [
         *inside, sys.executable, "-m", "celery", "-A", "tenant_provisioning.worker", "worker", "--concurrency", str(concurrency),
-        "--hostname", f"{name}@%h", "--without-gossip", "--without-mingle", "--loglevel", "info",
+        "--hostname", name, "--without-gossip", "--without-mingle", "--loglevel", "info",
     ]  # fmt: skip
     with log.open("wb") as output:
         process = subprocess.Popen(

@@ -84,7 +84,7 @@ class Several:
         answers = launcher.celery.control.inspect(timeout=1).active() or {}
         for host, tasks in answers.items():
             if any(run.run_id in str(task["kwargs"]) for task in tasks):
-                return next(worker for worker in self.workers if host.startswith(f"{worker.name}@"))
+                return next(worker for worker in self.workers if worker.name == host)
         return None
 
 
@@ -117,7 +117,7 @@ def several(
         prepare_home(folder / "home", lambda text: text.replace(
             "  config:\n    broker", f"  config:\n    silence_seconds: {SILENCE}\n    broker"
         ))  # fmt: skip
-        workers = [start_worker(name, folder, environment, concurrency=1) for name in ("first", "second")]
+        workers = [start_worker(name, folder, environment, concurrency=1) for name in ("first@here", "second@here")]
         for worker in workers:
             cleanup.callback(worker.kill)
         for name in set(environment) - set(os.environ):
