@@ -13,7 +13,7 @@ from rich.table import Table
 from tenant_provisioning_tests.bench.measure import Measure
 
 # each module has `measure(quick: bool) -> Iterator[Measure]`
-MODULES: dict[str, str] = {"P8": "hosts"}
+MODULES: dict[str, str] = {"P8": "hosts", "start": "launchers"}
 
 
 @click.command()
