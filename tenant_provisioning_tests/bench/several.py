@@ -26,6 +26,7 @@ from psycopg.rows import dict_row
 from tenant_provisioning.catalog.sample import write_sample
 from tenant_provisioning.embedded.environment import SIMULATED_WORLD
 from tenant_provisioning.embedded.mailbox import MailSink
+from tenant_provisioning.embedded.ports import free_port
 from tenant_provisioning.embedded.postgres import throwaway_postgres
 from tenant_provisioning.embedded.templates import write_dacpac
 from tenant_provisioning.model.catalog import Catalog, ReportStrategy
@@ -38,7 +39,7 @@ from tenant_provisioning.store.vault import generate_key
 from tenant_provisioning_tests.deploy.celery import PROFILE, redis_server
 
 STARTING, LOOK_AGAIN = 300, 0.2
-SINGLE = PROFILE.parents[2] / "dagster.yaml"
+SINGLE, WORKSPACE = PROFILE.parents[2] / "dagster.yaml", PROFILE.with_name("workspace.yaml")
 LOOPBACK = "127.0.0.1"
 
 
@@ -101,11 +102,12 @@ class Parts:
                 await submit(db, form, requested_by="bench", default_domain="yourplatform.com")
 
     def finished(self, *subdomains: str, within: float) -> float:
-        """When the last of them waited for QA. Raises when they do not come so far."""
+        """When the last of their runs ended, once all wait for QA and no run holds them. Raises when they do not come so far."""
         query = """select count(*) filter (where deployment_status = 'pending_qa' and claimed_by_run is null) as done
                    from organizations where subdomain = any(%s)"""
         self.wait(lambda: self.rows(query, list(subdomains))[0]["done"] == len(subdomains), within, "all are done")
-        return time.time()
+        ended = "select max(end_time) as at from runs where partition = any(%s) and status = 'SUCCESS'"
+        return float(self.dagster_rows(ended, list(subdomains))[0]["at"])
 
     def wait(self, question: Callable[[], Any], within: float, what: str) -> None:
         """Asks until it is so."""
@@ -195,12 +197,21 @@ def _simulator(folder: Path, smtp_port: int, latency: str, scale: float) -> Iter
 @contextlib.contextmanager
 def _daemon(told: Parts) -> Iterator[None]:
     """Daemon and code server. No webserver: nobody looks."""
-    words = [sys.executable, "-m", "dagster._daemon", "run", "-m", "tenant_provisioning.definitions"]
-    log = told.folder / "daemon.log"
+    port, log = str(free_port()), told.folder / "daemon.log"
+    workspace = WORKSPACE.read_text().replace("4000", port).replace("{env: CODE_SERVER_HOST}", LOOPBACK)
+    (told.folder / "workspace.yaml").write_text(workspace)
+    # a service of its own, as on several machines: one that the daemon starts ends when the daemon is too busy to greet it
+    code_server = [
+        sys.executable, "-m", "dagster", "api", "grpc", "-m", "tenant_provisioning.definitions", "-h", LOOPBACK, "-p", port,
+    ]  # fmt: skip
+    daemon = [sys.executable, "-m", "dagster._daemon", "run", "-w", str(told.folder / "workspace.yaml")]
     # on an empty storage two processes would race to make its tables
     migration = [sys.executable, "-m", "dagster", "instance", "migrate"]
     subprocess.run(migration, env=dict(told.environment), cwd=told.folder, check=True, capture_output=True)
-    with _program(words, log, told.environment, told.folder) as process:
+    with (
+        _program(code_server, told.folder / "code_server.log", told.environment, told.folder),
+        _program(daemon, log, told.environment, told.folder) as process,
+    ):
         beat = "select count(*) as beats from daemon_heartbeats where daemon_type = 'SENSOR'"
         tick = "select count(*) as ticks from job_ticks"
         _until(lambda: told.dagster_rows(beat)[0]["beats"] and told.dagster_rows(tick)[0]["ticks"], process, log)
