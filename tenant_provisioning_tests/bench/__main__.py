@@ -13,7 +13,7 @@ from rich.table import Table
 from tenant_provisioning_tests.bench.measure import Measure
 
 # each module has `measure(quick: bool) -> Iterator[Measure]`
-MODULES: dict[str, str] = {"P4": "budgets"}
+MODULES: dict[str, str] = {"P4": "budgets", "P8": "hosts", "start": "launchers"}
 
 
 @click.command()

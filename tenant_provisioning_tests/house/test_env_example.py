@@ -6,8 +6,9 @@ from tenant_provisioning.embedded.ports import Ports
 from tenant_provisioning.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-# read by dagster.yaml, and by the embedded default before it has settings
-ELSEWHERE = {"DAGSTER_PG_URL", "DATA_DIR", *(f"{port.name.upper()}_PORT" for port in fields(Ports))}
+# read by Dagster's own files, and by the embedded default before it has settings
+DAGSTER = {"DAGSTER_PG_URL", "CELERY_BROKER", "CELERY_BACKEND", "MAX_CONCURRENT_RUNS", "CODE_SERVER_HOST"}
+ELSEWHERE = {*DAGSTER, "DATA_DIR", *(f"{port.name.upper()}_PORT" for port in fields(Ports))}
 
 
 def test_env_example_names_every_setting_and_no_other() -> None:
