@@ -174,6 +174,9 @@ class Settings(CatalogSettings):
     tls_ca_file: Path | None = Field(default=None, description="an extra CA to trust, as a PEM file")
     call_timeout: float = Field(default=30, gt=0, description="seconds for one HTTP call")
     call_attempts: int = Field(default=6, ge=1, description="attempts for one call, the first included")
+    event_log_days: int = Field(
+        default=90, ge=1, description="days after which Dagster forgets what a run went through step by step"
+    )
     sensor_wait: float = Field(default=4, ge=0, description="seconds a look for new requests stays to hear of one")
     step_retries: int = Field(
         default=2, ge=0, description="times a step is tried again in its run when a vendor was away"
