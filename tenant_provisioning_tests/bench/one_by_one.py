@@ -44,7 +44,7 @@ def series(quick: bool) -> Series:
         time.sleep(SETTLE_SECONDS)
         rows = [_row(bench, 0)]
         # not before the first: until then some things have never been done
-        span, idle = _used_while_idle(bench, QUICK_IDLE_SECONDS if quick else IDLE_SECONDS)
+        span, idle = used_while_idle(bench, QUICK_IDLE_SECONDS if quick else IDLE_SECONDS)
         for number in range(1, QUICK_ROWS if quick else ROWS):
             time.sleep(random.uniform(0, LONGEST_PAUSE))  # noqa: S311 - no secret
             rows.append(_row(bench, number))
@@ -62,7 +62,8 @@ def _row(bench: Bench, number: int) -> Row:
     return Row(first - done.submitted, done.started - done.submitted, done.ended - done.submitted, used, span)
 
 
-def _used_while_idle(bench: Bench, seconds: float) -> tuple[float, Counter[str]]:
+def used_while_idle(bench: Bench, seconds: float) -> tuple[float, Counter[str]]:
+    """How long it was left alone, and what each part used meanwhile."""
     began, before = time.monotonic(), bench.family.cpu()
     time.sleep(seconds)
     used = bench.family.cpu() - before

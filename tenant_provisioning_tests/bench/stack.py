@@ -67,7 +67,8 @@ class Bench:
         self.family = Family(process.pid)
         self.settings = {name: str(value) for name, value in dotenv_values(data_dir / "up.env").items()}
         self._platform = psycopg.connect(self.settings["DATABASE_URL"], autocommit=True)
-        self._dagster = psycopg.connect(self.settings["DAGSTER_PG_URL"].replace("+psycopg2", ""), autocommit=True)
+        self.dagster_url = self.settings["DAGSTER_PG_URL"].replace("+psycopg2", "")
+        self._dagster = psycopg.connect(self.dagster_url, autocommit=True)
         self._simulator = httpx.Client(
             base_url=self.settings["SUPABASE_URL"],
             verify=ssl.create_default_context(cafile=self.settings["TLS_CA_FILE"]),
@@ -116,6 +117,11 @@ class Bench:
                 return
             time.sleep(LOOK_EVERY)
         raise RuntimeError(f"after {within:.0f} seconds not all of {len(subdomains)} provisionings are done")
+
+    def sizes(self) -> dict[str, float]:
+        """Megabytes (10^6 bytes) of each database."""
+        rows = self._platform.execute("select datname, pg_database_size(datname) from pg_database").fetchall()
+        return {name: round(size / 1e6, 1) for name, size in rows}
 
     def provision(self, subdomain: str) -> Finished:
         """One provisioning from its form to the end of its run."""
