@@ -16,6 +16,7 @@ from tenant_provisioning.defs.jobs import check_tenant, go_live, provision_tenan
 from tenant_provisioning.defs.platform import Platform
 from tenant_provisioning.defs.quality import approval_sensor, checks_sensor, outbox_sensor
 from tenant_provisioning.defs.reports import build_reports
+from tenant_provisioning.defs.retention import retention_sensor
 from tenant_provisioning.defs.rollback import rollback_sensor, rollback_tenant
 from tenant_provisioning.defs.sensors import onboarding_sensor, run_failure_sensor
 from tenant_provisioning.settings import catalog_path
@@ -35,6 +36,7 @@ def build_defs(**resource_overrides: Any) -> dg.Definitions:
             outbox_sensor,
             rollback_sensor,
             access_sensor,
+            retention_sensor,
         ],
         resources={"platform": Platform(), **resource_overrides},
         # A run is waiting, not computing: one process, in whose event loop steps that do not need each other go side by side.

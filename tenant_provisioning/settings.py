@@ -184,6 +184,9 @@ class Settings(CatalogSettings):
     )
     powerbi_queries_per_minute: int = Field(default=120, ge=0, description="what Power BI takes from one caller")
     mails_per_minute: int = Field(default=30, ge=0, description="what Exchange Online takes from one sender")
+    event_log_days: int = Field(
+        default=90, ge=1, description="days after which Dagster forgets what a run went through step by step"
+    )
     sensor_wait: float = Field(default=4, ge=0, description="seconds a look for new requests stays to hear of one")
     step_retries: int = Field(
         default=2, ge=0, description="times a step is tried again in its run when a vendor was away"

@@ -9,7 +9,7 @@ import dagster as dg
 from tenant_provisioning.defs.assets import PlatformParam
 from tenant_provisioning.defs.decisions import RollbackDecision, RollbackSituation, decide_rollback
 from tenant_provisioning.defs.execution import carry_out
-from tenant_provisioning.defs.partitions import tenant
+from tenant_provisioning.defs.partitions import tenant, unknown_tenants
 from tenant_provisioning.defs.platform import Platform
 from tenant_provisioning.defs.runs import live_runs, run_states, stop_run
 from tenant_provisioning.model.plan import ROLLBACK_PREFIX, ROLLBACK_STEPS, PlannedStep
@@ -61,8 +61,7 @@ def rollback_sensor(context: dg.SensorEvaluationContext, platform: PlatformParam
     launches, told = asyncio.run(attend_to_rollbacks(context.instance, platform))
     if not launches:
         return dg.SkipReason("; ".join(told) or "nobody has asked for a rollback")
-    known = set(context.instance.get_dynamic_partitions(str(tenant.name)))
-    new = sorted({launch.tenant for launch in launches} - known)
+    new = unknown_tenants(context.instance, [launch.tenant for launch in launches])
     return dg.SensorResult(
         run_requests=[
             dg.RunRequest(

@@ -9,7 +9,7 @@ import dagster as dg
 from tenant_provisioning.defs.assets import PlatformParam
 from tenant_provisioning.defs.decisions import Decision, RunState, Situation, decide
 from tenant_provisioning.defs.jobs import provision_tenant
-from tenant_provisioning.defs.partitions import tenant
+from tenant_provisioning.defs.partitions import tenant, unknown_tenants
 from tenant_provisioning.defs.platform import Platform
 from tenant_provisioning.defs.runs import run_states
 from tenant_provisioning.model.catalog import matching_reports
@@ -34,8 +34,7 @@ def onboarding_sensor(context: dg.SensorEvaluationContext, platform: PlatformPar
     launches = asyncio.run(_launches(context.instance, platform))
     if not launches:
         return dg.SkipReason("no request needs a run")
-    known = set(context.instance.get_dynamic_partitions("tenant"))
-    new = sorted({launch.tenant for launch in launches} - known)
+    new = unknown_tenants(context.instance, [launch.tenant for launch in launches])
     return dg.SensorResult(
         run_requests=[
             dg.RunRequest(

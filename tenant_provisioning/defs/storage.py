@@ -5,8 +5,11 @@ setting. Daemon, code server and runs profit as much: opening connections took m
 step. What is asked again at every event although the answer stays the same is asked once a process.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
+import sqlalchemy as db
+from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
 from dagster._serdes import ConfigurableClassData
 from dagster_postgres import DagsterPostgresStorage
 from dagster_postgres.event_log import PostgresEventLogStorage
@@ -14,6 +17,8 @@ from dagster_postgres.utils import get_token_provider_from_config, pg_url_from_c
 
 NO_TIMEOUT = 0
 RECYCLE_SECONDS = 3600
+# what Dagster reads of runs that have ended: assets, checks, and how the run began and ended
+LASTING = ("ASSET_%", "PIPELINE_%")
 MORE_AT_ONCE = 10  # connections beside the one that is kept, for the moment they are needed
 
 
@@ -46,6 +51,14 @@ class RememberingEventLog(PostgresEventLogStorage):
         """Forgets it here too, for the person who takes a key away by hand."""
         super().delete_dynamic_partition(partitions_def_name, partition_key)
         self._partitions_seen.discard((partitions_def_name, partition_key))
+
+    def forget_details(self, run_ids: Sequence[str]) -> int:
+        """How many events of these runs are gone: all but those of `LASTING` types."""
+        events = SqlEventLogStorageTable
+        lasting = db.or_(*(events.c.dagster_event_type.like(kind) for kind in LASTING))
+        details = db.and_(events.c.run_id.in_(run_ids), db.func.coalesce(lasting, db.false()).is_(db.false()))
+        with self.index_connection() as connection:
+            return int(connection.execute(events.delete().where(details)).rowcount)
 
 
 class KeptConnectionsStorage(DagsterPostgresStorage):

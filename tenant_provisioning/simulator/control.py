@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from tenant_provisioning.simulator.bound import bound_of
 from tenant_provisioning.simulator.faults import FaultPlan
 from tenant_provisioning.simulator.http import BadBody, Handler, VendorAnswer, answer, read_body, world_of
 from tenant_provisioning.simulator.latency import Latency
@@ -78,6 +79,9 @@ def routes(_: World) -> list[Route]:
         route("entra/clients/{client_id}", "PUT", _register_client),
         route("requests", "GET", _requests_seen),
         route("requests", "DELETE", _forget_requests),
+        route("followed", "POST", _follow),
+        route("followed", "GET", _followed),
+        route("followed", "DELETE", _follow_no_more),
         route("faults", "POST", _add_fault),
         route("faults", "GET", _faults),
         route("faults", "DELETE", _clear_faults),
@@ -133,6 +137,28 @@ async def _requests_seen(request: Request) -> Response:
 
 async def _forget_requests(request: Request) -> Response:
     world_of(request).log.clear()
+    return answer({})
+
+
+async def _follow(request: Request) -> Response:
+    """From now on every call is followed; what was followed before is forgotten."""
+    world_of(request).followed = []
+    return answer({})
+
+
+async def _followed(request: Request) -> Response:
+    """The calls since then with their times and processes, and what is the best that could have been made of them."""
+    world = world_of(request)
+    calls = world.followed or []
+    limits = {
+        "godaddy": world.godaddy.knobs.requests_per_minute,
+        "powerbi.execute_queries": world.powerbi.knobs.queries_per_minute,
+    }
+    return answer({"bound": bound_of(calls, limits).as_json(), "calls": [call.as_json() for call in calls]})
+
+
+async def _follow_no_more(request: Request) -> Response:
+    world_of(request).followed = None
     return answer({})
 
 

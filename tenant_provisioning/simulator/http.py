@@ -19,6 +19,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from tenant_provisioning.simulator import following
 from tenant_provisioning.simulator.faults import UNANSWERED_KINDS, Fault
 from tenant_provisioning.simulator.world import RequestSeen, World
 
@@ -141,9 +142,12 @@ def operation(vendor: str, name: str, handler: Handler) -> Handler:
     async def carry_out(request: Request) -> Response:
         world = world_of(request)
         started, clock, fault = world.now(), time.perf_counter(), None
-        status = 0
+        status, call = 0, None
         pause = world.latency.of(f"{vendor}.{name}") / 2  # half before the effect, half before the answer
         try:
+            if world.followed is not None:
+                call = await following.begin(f"{vendor}.{name}", 2 * pause, started, request)
+                world.followed.append(call)
             if pause:
                 await asyncio.sleep(pause)
             if world.recorder is not None:
@@ -152,8 +156,11 @@ def operation(vendor: str, name: str, handler: Handler) -> Handler:
                 fault = world.faults.strike(vendor, name, await _text_of(request))
             response = await (_struck(request, handler, fault) if fault else _answered(request, handler))
             world.commit()
+            effect = world.now()
             if pause:
                 await asyncio.sleep(pause)
+            if call is not None:
+                following.answered(call, response, effect, world.now())
             if fault is not None and fault.plan.kind in UNANSWERED_KINDS:
                 return response
             status = response.status_code

@@ -6,6 +6,8 @@ than that. `scale` shortens or stretches them all alike. What happens meanwhile 
 
 from dataclasses import dataclass
 
+from tenant_provisioning.simulator import following
+
 PROFILES = ("instant", "realistic")
 
 READ_SECONDS = 0.12  # guess: a read at a cloud vendor
@@ -72,8 +74,10 @@ class Latency:
         return CALLS.get(operation, guess) * self.scale
 
     def lasts(self, process: str) -> float:
-        """Seconds until the background process is done."""
-        return 0.0 if self.profile == "instant" else PROCESSES.get(process, PROCESS_SECONDS) * self.scale
+        """Seconds until the background process, which begins now, is done."""
+        seconds = 0.0 if self.profile == "instant" else PROCESSES.get(process, PROCESS_SECONDS) * self.scale
+        following.begins(process, seconds)
+        return seconds
 
     def retry_after(self, seconds: float) -> int:
         """What a Retry-After header says instead of these seconds: 0 under instant, else at least 1."""

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from tenant_provisioning.simulator.faults import Faults
+from tenant_provisioning.simulator.following import Call
 from tenant_provisioning.simulator.latency import Latency
 from tenant_provisioning.simulator.recording import Recorder
 from tenant_provisioning.simulator.storage import StateFile, Table
@@ -109,6 +110,7 @@ class World:
         self.recorder = Recorder(record_file) if record_file else None
         self.latency = latency or Latency()
         self.log: deque[RequestSeen] = deque(maxlen=LOG_LENGTH)
+        self.followed: list[Call] | None = None  # every call in its detail, once somebody has asked for that
         self._seed = seed
         self._skew = 0.0
         self._vendors = vendors
@@ -163,6 +165,7 @@ class World:
         self._skew = 0.0
         self.faults.clear()
         self.log.clear()
+        self.followed = None
         self._make_vendors()
         self._seed_vendors()
         self.commit()

@@ -30,6 +30,7 @@ class Approval:
     evidence: Mapping[str, Any]
     lapsed_at: datetime | None
     lapse_reason: str | None
+    fulfilled_at: datetime | None = None  # since when the organization it let go live has been live
 
 
 async def record_approval(
@@ -112,7 +113,7 @@ async def list_approved(db: Database) -> list[Organization]:
         rows = await connection.execute(
             """select organization.* from approvals approval
                join organizations organization on organization.id = approval.organization_id
-               where lapsed_at is null and deployment_status = 'pending_qa' order by approved_at"""
+               where lapsed_at is null and fulfilled_at is null and deployment_status = 'pending_qa' order by approved_at"""
         )
         return [organization_of(row) async for row in rows]
 

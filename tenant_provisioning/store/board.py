@@ -13,7 +13,7 @@ ORDERS = {
     "oldest": "created_at, id",
     "name": "lower(name), id",
 }
-# what waits for a person, then what is on its way, then what rests
+# what waits for a person, then what is on its way, then what rests; word for word as an index has it
 ATTENTION = """case
     when rollback_requested_at is not null and deployment_status <> 'rolled_back' then 2
     when deployment_status = 'failed' then 0 when deployment_status = 'pending_qa' then 1
@@ -77,22 +77,33 @@ class Board:
 
 async def read_board(db: Database, wanted: Filter, *, offset: int, limit: int) -> Board:
     """A page of the board."""
+    statuses = list(wanted.statuses) or [status for status in DeploymentStatus if status != "rolled_back"]
     values = {
         "search": f"%{_escaped(wanted.search)}%",
-        "statuses": list(wanted.statuses) or [status for status in DeploymentStatus if status != "rolled_back"],
+        "statuses": statuses,
         "requested_by": wanted.requested_by,
         "offset": offset,
         "limit": limit,
     }
-    order = ORDERS.get(wanted.order, ORDERS["attention"])
-    statement = LINES.replace("{order}", order).replace("{attention}", ATTENTION)
+    conditions = [STATUS if len(statuses) == 1 else STATUSES]
+    conditions += [SEARCHED] if wanted.search else []
+    conditions += [REQUESTED_BY] if wanted.requested_by else []
+    is_counted = len(conditions) > 1  # else the numbers by status say it, without a look at every organization
+    statement = (
+        LINES.replace("{order}", ORDERS.get(wanted.order, ORDERS["attention"]))
+        .replace("{total}", "count(*) over ()" if is_counted else "0")
+        .replace("{conditions}", " and ".join(conditions))
+        .replace("{attention}", ATTENTION)
+    )
     async with db.connection() as connection:
         counted = await connection.execute(
             "select deployment_status, count(*) as number from organizations group by deployment_status"
         )
         by_status = {DeploymentStatus(row["deployment_status"]): int(row["number"]) async for row in counted}
         rows = await (await connection.execute(statement.encode(), values)).fetchall()
-    total = rows[0]["total"] if rows else 0
+    total = sum(by_status.get(status, 0) for status in statuses)
+    if is_counted:
+        total = rows[0]["total"] if rows else 0
     lines = []
     for row in rows:
         row.pop("total")
@@ -106,20 +117,21 @@ def _escaped(search: str) -> str:
     return search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
+# one status has an index of its own in every order, which the planner does not see behind a list of one
+STATUS, STATUSES = "deployment_status = (%(statuses)s::text[])[1]", "deployment_status = any(%(statuses)s)"
+SEARCHED = "(name ilike %(search)s or subdomain ilike %(search)s)"
+REQUESTED_BY = """exists (select from onboarding_requests request
+    where request.organization_id = organization.id and requested_by = %(requested_by)s)"""
+
 # made of this module's own words alone; what is asked for are parameters
 LINES = """
     with fitting as (
-      select organization.*, {attention} as attention, count(*) over () as total
-      from organizations organization
-      where deployment_status = any(%(statuses)s)
-        and (name ilike %(search)s or subdomain ilike %(search)s)
-        and (%(requested_by)s = '' or exists (
-          select from onboarding_requests request
-          where request.organization_id = organization.id and requested_by = %(requested_by)s))
+      select organization.*, {attention} as attention, {total} as total
+      from organizations organization where {conditions}
       order by {order} offset %(offset)s limit %(limit)s
     )
     select fitting.id, name, subdomain, deployment_status as status, coalesce(status_reason, '') as reason, created_at, total,
-           coalesce(moved.at, created_at) as since, claimed_by_run is not null as at_work,
+           moved_at as since, claimed_by_run is not null as at_work,
            rollback_requested_at is not null as rollback_wished, rollback_attempt,
            planned.reports as reports_planned, progress.reports_done, progress.steps_done, progress.steps_failed,
            checks.passed as checks_passed, checks.failed as checks_failed,
@@ -128,9 +140,6 @@ LINES = """
            (select count(*) from email_outbox mail
             where mail.organization_id = fitting.id and state = 'failed') as mails_failed
     from fitting
-    left join lateral (
-      select at from audit_log where organization_id = fitting.id and to_status is not null order by id desc limit 1
-    ) moved on true
     cross join lateral (
       select count(*) as reports from report_templates template
       where retired_at is null and needs <@ jsonb_strip_nulls(

@@ -41,12 +41,13 @@ async def list_check_requests(db: Database, *, repeat_after: float) -> list[Chec
                from organizations
                where checks_requested_at is not null and deployment_status in ('pending_qa', 'active')
                union all
-               select organization.id, subdomain, 'not carried out ' || max(result.id)::text
-               from organizations organization
+               select organization.id, subdomain, 'not carried out ' || max(newest.id)::text
+               from (select distinct organization_id from qa_results where outcome = 'not_carried_out') doubtful
+               join organizations organization on organization.id = doubtful.organization_id
                join lateral (
                  select distinct on (step, check_name) id, outcome, checked_at from qa_results
                  where organization_id = organization.id order by step, check_name, id desc
-               ) result on true
+               ) newest on true
                where deployment_status = 'pending_qa' and checks_requested_at is null
                group by organization.id, subdomain
                having bool_or(outcome = 'not_carried_out')

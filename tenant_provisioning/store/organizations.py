@@ -188,8 +188,8 @@ async def others_among(db: Database, organization_id: UUID, texts: list[str]) ->
     """Which of these texts are the ids of other organizations."""
     async with db.connection() as connection:
         rows = await connection.execute(
-            "select id::text from organizations where id::text = any(%s) and id <> %s order by 1",
-            (texts, organization_id),
+            "select id::text from organizations where id = any(%s) and id <> %s order by 1",
+            ([found for text in texts if (found := _uuid(text))], organization_id),
         )
         return [row["id"] async for row in rows]
 
@@ -213,6 +213,13 @@ def organization_of(row: dict[str, Any]) -> Organization:
         next_attempt_at=row["next_attempt_at"],
         waits=row["waits"],
     )
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
 
 
 async def _only(row: Awaitable[dict[str, Any] | None], organization_id: UUID) -> dict[str, Any]:

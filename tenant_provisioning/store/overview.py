@@ -36,14 +36,14 @@ async def list_in(db: Database, *statuses: DeploymentStatus, limit: int) -> list
     """The organizations in these statuses, the longest in theirs first."""
     async with db.connection() as connection:
         rows = await connection.execute(
-            """with chosen as (
-                 select id, name, subdomain, deployment_status as status, coalesce(status_reason, '') as reason,
-                        coalesce((select max(at) from audit_log move
-                                  where move.organization_id = organization.id and to_status is not null), created_at) as since
-                 from organizations organization where deployment_status = any(%s)
-               )
-               select chosen.*, steps_done, reports_done, reports_begun
-               from (select * from chosen order by since, id limit %s) chosen
+            """select chosen.id, name, subdomain, deployment_status as status, coalesce(status_reason, '') as reason,
+                      moved_at as since, steps_done, reports_done, reports_begun
+               from (
+                 select longest.* from unnest(%s::text[]) wanted
+                 cross join lateral (
+                   select * from organizations where deployment_status = wanted order by moved_at, id limit %s
+                 ) longest order by moved_at, id limit %s
+               ) chosen
                cross join lateral (
                  select count(*) filter (where state = 'done' and step not like '%%/%%') as steps_done,
                         count(*) filter (where state = 'done' and step like 'reports/%%') as reports_done,
@@ -51,7 +51,7 @@ async def list_in(db: Database, *statuses: DeploymentStatus, limit: int) -> list
                  from provisioning_steps where organization_id = chosen.id
                ) progress
                order by since, chosen.id""",
-            (list(statuses), limit),
+            (list(statuses), limit, limit),
         )
         return [Glance(**(row | {"status": DeploymentStatus(row["status"])})) async for row in rows]
 

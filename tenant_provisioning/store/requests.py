@@ -1,6 +1,7 @@
 """Onboarding requests: the only way a tenant begins. What makes a form valid is `model.tenant`."""
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -62,14 +63,7 @@ async def submit(
         await connection.execute("select pg_advisory_xact_lock(hashtext('tenant_provisioning.submit'))")
         if draft_id is not None and (made := await _made_of(connection, draft_id)):
             return made
-        form = validate_form(
-            raw,
-            providers=await read_providers(connection),
-            taken_subdomains=await _taken_subdomains(connection),
-            taken_emails=await _taken_emails(connection),
-            default_domain=default_domain,
-            offered=offered,
-        )
+        form = await _validated(connection, raw, default_domain, offered)
         try:
             organization = await _insert_organization(connection, form)
         except psycopg.errors.UniqueViolation:
@@ -113,14 +107,7 @@ async def mistakes(
     """What is wrong with a form that is not finished yet, by field; nothing is stored."""
     async with db.connection() as connection:
         try:
-            validate_form(
-                raw,
-                providers=await read_providers(connection),
-                taken_subdomains=await _taken_subdomains(connection),
-                taken_emails=await _taken_emails(connection),
-                default_domain=default_domain,
-                offered=offered,
-            )
+            await _validated(connection, raw, default_domain, offered)
         except RequestInvalid as invalid:
             return invalid.errors
     return {}
@@ -285,21 +272,47 @@ async def _made_of(connection: Connection, draft_id: UUID) -> Organization | Non
     return organization_of(row) if row else None
 
 
-async def _taken_subdomains(connection: Connection) -> set[str]:
-    rows = await connection.execute("select subdomain from organizations where deployment_status <> 'rolled_back'")
+class _Asked(set[str]):
+    """Holds nothing, and remembers what it was asked for."""
+
+    def __contains__(self, one: object) -> bool:
+        self.add(str(one))
+        return False
+
+
+async def _validated(
+    connection: Connection, raw: Any, default_domain: str, offered: Collection[DataStoreKind]
+) -> OnboardingForm:
+    """The form, or RequestInvalid; of all that is taken, the database is asked only for what this form wants."""
+    providers, subdomains, emails = await read_providers(connection), _Asked(), _Asked()
+    rest: dict[str, Any] = {"providers": providers, "default_domain": default_domain, "offered": offered}
+    with suppress(RequestInvalid):
+        validate_form(raw, taken_subdomains=subdomains, taken_emails=emails, **rest)
+    taken = await _taken_subdomains(connection, subdomains)
+    return validate_form(raw, taken_subdomains=taken, taken_emails=await _taken_emails(connection, emails), **rest)
+
+
+async def _taken_subdomains(connection: Connection, wanted: Collection[str]) -> set[str]:
+    rows = await connection.execute(
+        "select subdomain from organizations where subdomain = any(%s) and deployment_status <> 'rolled_back'",
+        (list(wanted),),
+    )
     return {row["subdomain"] async for row in rows}
 
 
-async def _taken_emails(connection: Connection) -> set[str]:
+async def _taken_emails(connection: Connection, wanted: Collection[str]) -> set[str]:
     """Those of people who exist, and of people whom a form has named and who do not exist yet."""
     rows = await connection.execute(
         """select email from users join organizations on organizations.id = users.organization_id
-           where deployment_status <> 'rolled_back'
+           where email = any(%(wanted)s) and deployment_status <> 'rolled_back'
            union
-           select person ->> 'email' from onboarding_requests request
-           join organizations on organizations.id = request.organization_id
-           cross join jsonb_array_elements(request.form -> 'super_users') person
-           where deployment_status <> 'rolled_back'"""
+           select email from unnest(%(wanted)s::text[]) email
+           cross join lateral (
+             select organization_id from onboarding_requests
+             where form -> 'super_users' @> jsonb_build_array(jsonb_build_object('email', email))
+           ) request join organizations on organizations.id = request.organization_id
+           where deployment_status <> 'rolled_back'""",
+        {"wanted": list(wanted)},
     )
     return {row["email"] async for row in rows}
 

@@ -13,7 +13,17 @@ from rich.table import Table
 from tenant_provisioning_tests.bench.measure import Measure
 
 # each module has `measure(quick: bool) -> Iterator[Measure]`
-MODULES: dict[str, str] = {"P4": "budgets", "P8": "hosts", "start": "launchers"}
+MODULES: dict[str, str] = {
+    "P1": "wall",
+    "P2": "cpu",
+    "P3": "first_call",
+    "P4": "budgets",
+    "P5": "throughput",
+    "P6": "growth",
+    "P7": "pages",
+    "P8": "hosts",
+    "start": "launchers",
+}
 
 
 @click.command()

@@ -20,4 +20,5 @@ class Measure:
     def as_json(self) -> str:
         """The figure as one line."""
         told = asdict(self)
-        return json.dumps({**told, **told.pop("facts")}, ensure_ascii=False)
+        facts = told.pop("facts")
+        return json.dumps({**told, **facts}, ensure_ascii=False)

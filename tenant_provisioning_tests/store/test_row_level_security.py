@@ -57,6 +57,7 @@ HIDDEN_COLUMNS = {
     ("organizations", "rollback_attempt"),
     ("organizations", "next_attempt_at"),
     ("organizations", "waits"),
+    ("organizations", "moved_at"),
     ("provisioned_artifacts", "details"),
     ("audit_log", "details"),
     ("report_templates", "source_report_id"),

@@ -60,9 +60,10 @@ class Imports:
         doomed = self._world.faults.claim("import_failed", "powerbi", "import", display_name)
         stuck = self._world.faults.claim("import_stuck", "powerbi", "import", display_name)
         identifier, now = self._world.new_id(), self._world.now()
-        due = now + self._world.latency.lasts("powerbi.import")
+        lasts = self._world.latency.lasts("powerbi.import")
+        due = now + lasts
         if stuck is None:
-            due = self._world.fabric.agenda.after(self._world.latency.lasts("powerbi.import"), "import", identifier)
+            due = self._world.fabric.agenda.after(lasts, "import", identifier)
         made = Import(
             identifier,
             workspace.id,

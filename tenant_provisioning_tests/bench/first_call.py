@@ -1,0 +1,22 @@
+"""P3: seconds from the row that a form becomes to the first call at a vendor, in a stack that has nothing else to do."""
+
+from collections.abc import Iterator
+from statistics import median, quantiles
+
+from tenant_provisioning_tests.bench.measure import Measure
+from tenant_provisioning_tests.bench.one_by_one import series
+from tenant_provisioning_tests.bench.stack import profile
+
+
+def measure(quick: bool) -> Iterator[Measure]:
+    """The 95th percentile, all rows but the fresh stack's first."""
+    rows = series(quick).rows[1:]
+    waits = [row.first_call for row in rows]
+    worst = quantiles(waits, n=20, method="inclusive")[-1] if len(waits) > 1 else waits[0]
+    facts = {
+        "profile": profile(), "rows": len(waits), "median": round(median(waits), 2),
+        "least": round(min(waits), 2), "most": round(max(waits), 2),
+        "row_to_run_start_median": round(median(row.run_started for row in rows), 2),
+        "row_to_run_end_median": round(median(row.whole for row in rows), 2),
+    }  # fmt: skip
+    yield Measure("P3", "row → first call, 95th percentile", round(worst, 2), "s", "≤ 5", worst <= 5, facts)
