@@ -332,7 +332,7 @@ hypothesis_settings.load_profile("house")
 
 
 JOURNEYS, BROWSER, SWEEP = "journeys", "portal/test_in_browser.py", "faults/test_sweep.py"
-LONGEST_FIRST = (JOURNEYS, BROWSER, SWEEP, "defs", "embedded", "vendors")
+LONGEST_FIRST = (JOURNEYS, BROWSER, "simulator", "store", SWEEP, "embedded", "defs", "vendors", "steps")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -358,7 +358,7 @@ class ByServer(LoadScopeScheduling):  # type: ignore[misc]
         place = _place(nodeid)
         folder = place.partition("/")[0]
         # these folders start something of their own, the others use the servers of the session
-        return folder if folder in {JOURNEYS, "store", "simulator"} else place
+        return folder if folder in {JOURNEYS, "simulator", "store"} else place
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -19,7 +19,7 @@ from dagster_postgres.utils import create_pg_engine, get_token_provider_from_con
 from sqlalchemy.engine import Connection, Engine
 
 RECYCLE_SECONDS = 3600
-KEPT, MORE_AT_ONCE = 2, 20  # connections of a process that are kept, and beside them for the moment they are needed
+KEPT, MORE_AT_ONCE = 5, 20  # connections of a process that are kept once they were needed, and beside them for a moment
 INSTIGATORS = "instigators"
 
 

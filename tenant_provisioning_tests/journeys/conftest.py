@@ -198,7 +198,11 @@ def journey() -> Iterator[Journey]:
             journey.close()
         finally:
             process.terminate()
-            process.wait(60)
+            try:
+                process.communicate(timeout=60)
+            except subprocess.TimeoutExpired:
+                process.kill()  # its watchdog ends the rest
+                process.communicate()
 
 
 @pytest.fixture(scope="session")
