@@ -6,6 +6,8 @@ BIN := .venv/bin
 FLAGS ?=
 ARGS ?=
 SPECS ?= ../shared/specs
+# images of containers often set it; the processes that are started here by the dozen would each compile Dagster anew
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo up test contract faults bench screenshots lint lock clean help
 

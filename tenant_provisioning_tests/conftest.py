@@ -336,21 +336,34 @@ hypothesis_settings.register_profile(
 hypothesis_settings.load_profile("house")
 
 
+JOURNEYS, BROWSER, SWEEP = "journeys", "portal/test_in_browser.py", "faults/test_sweep.py"
+LONGEST_FIRST = (JOURNEYS, BROWSER, "simulator", "store", SWEEP, "embedded", "defs", "vendors", "steps")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The journeys go first, as they take longest."""
-    journeys = [item for item in items if item.get_closest_marker("journey")]
-    for item in journeys:
-        item.add_marker(pytest.mark.timeout(900))  # each step of theirs has a deadline of its own
-    items[:] = journeys + [item for item in items if item not in set(journeys)]
+    """What takes long goes first, so that the workers end together."""
+    for item in items:
+        if item.get_closest_marker("journey"):
+            item.add_marker(pytest.mark.timeout(900))  # each step of theirs has a deadline of its own
+    items.sort(key=lambda item: _turn(_place(item.nodeid)))
+
+
+def _place(nodeid: str) -> str:
+    return nodeid.partition("::")[0].removeprefix("tenant_provisioning_tests/")
+
+
+def _turn(place: str) -> int:
+    return next((turn for turn, first in enumerate(LONGEST_FIRST) if place.startswith(first)), len(LONGEST_FIRST))
 
 
 class ByServer(LoadScopeScheduling):  # type: ignore[misc]
     """What shares a server, a stack or a module's fixtures stays in one worker."""
 
     def _split_scope(self, nodeid: str) -> str:
-        folder, _, file = nodeid.partition("::")[0].removeprefix("tenant_provisioning_tests/").partition("/")
+        place = _place(nodeid)
+        folder = place.partition("/")[0]
         # these folders start something of their own, the others use the servers of the session
-        return folder if folder in {"journeys", "store", "vendors", "simulator", "portal"} else f"{folder}/{file}"
+        return folder if folder in {JOURNEYS, "simulator", "store"} else place
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -2,10 +2,14 @@
 
 dagster-postgres opens a connection for every query, several an event, in every process but the webserver, for which it has a
 setting. Daemon, code server and runs profit as much: opening connections took most of a run's time, and seconds before its first
-step. What is asked again at every event although the answer stays the same is asked once a process.
+step. A code server makes an instance anew for every look of every sensor, so what is kept is kept by the process, not by the
+instance. What is asked again at every event or look although the answer stays the same is asked once.
 """
 
+import functools
+import os
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as db
@@ -13,13 +17,34 @@ from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
 from dagster._serdes import ConfigurableClassData
 from dagster_postgres import DagsterPostgresStorage
 from dagster_postgres.event_log import PostgresEventLogStorage
-from dagster_postgres.utils import get_token_provider_from_config, pg_url_from_config
+from dagster_postgres.schedule_storage import PostgresScheduleStorage
+from dagster_postgres.utils import create_pg_engine, get_token_provider_from_config, pg_url_from_config
+from sqlalchemy.engine import Connection, Engine
 
-NO_TIMEOUT = 0
 RECYCLE_SECONDS = 3600
 # what Dagster reads of runs that have ended: assets, checks, and how the run began and ended
 LASTING = ("ASSET_%", "PIPELINE_%")
-MORE_AT_ONCE = 10  # connections beside the one that is kept, for the moment they are needed
+KEPT, MORE_AT_ONCE = 5, 20  # connections of a process that are kept once they were needed, and beside them for a moment
+INSTIGATORS = "instigators"
+
+
+@dataclass
+class Kept:
+    """What a process keeps of one database: the connections, and what it has once seen there and no migration takes away."""
+
+    engine: Engine | None = None
+    tables: set[str] = field(default_factory=set)
+    indexes: set[str] = field(default_factory=set)
+
+
+def kept(postgres_url: str) -> Kept:
+    """The same for every instance of this process."""
+    return _kept(postgres_url, os.getpid())
+
+
+@functools.cache
+def _kept(_postgres_url: str, _process: int) -> Kept:
+    return Kept()  # a process that was forked finds another's, and must not use its connections
 
 
 class RememberingEventLog(PostgresEventLogStorage):
@@ -31,14 +56,14 @@ class RememberingEventLog(PostgresEventLogStorage):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._tables_seen = set[str]()
         self._partitions_seen = set[tuple[str, str]]()
 
     def has_table(self, table_name: str) -> bool:
         """A table that was there once stays: Dagster's migrations drop none."""
-        if table_name not in self._tables_seen and super().has_table(table_name):
-            self._tables_seen.add(table_name)
-        return table_name in self._tables_seen
+        tables = kept(self.postgres_url).tables
+        if table_name not in tables and super().has_table(table_name):
+            tables.add(table_name)
+        return table_name in tables
 
     def has_dynamic_partition(self, partitions_def_name: str, partition_key: str) -> bool:
         """A tenant's key that was there once stays: this project never takes one away, a rolled back tenant's included."""
@@ -61,18 +86,51 @@ class RememberingEventLog(PostgresEventLogStorage):
             return int(connection.execute(events.delete().where(details)).rowcount)
 
 
+class RememberingSchedules(PostgresScheduleStorage):
+    """The sensors' ticks without the question, several a tick, whether tables and indexes are there."""
+
+    def has_instigators_table(self) -> bool:
+        """A table that was there once stays."""
+        return INSTIGATORS in kept(self.postgres_url).tables or super().has_instigators_table()
+
+    def _has_instigators_table(self, conn: Connection) -> bool:
+        tables = kept(self.postgres_url).tables
+        if INSTIGATORS not in tables and super()._has_instigators_table(conn):
+            tables.add(INSTIGATORS)
+        return INSTIGATORS in tables
+
+    def has_built_index(self, migration_name: str) -> bool:
+        """An index that was built once stays."""
+        indexes = kept(self.postgres_url).indexes
+        if migration_name not in indexes and super().has_built_index(migration_name):
+            indexes.add(migration_name)
+        return migration_name in indexes
+
+
 class KeptConnectionsStorage(DagsterPostgresStorage):
     """Made from the same configuration as DagsterPostgresStorage, and is one in everything else."""
 
     def __init__(self, postgres_url: str, should_autocreate_tables: bool = True, **kwargs: Any) -> None:
-        super().__init__(postgres_url, should_autocreate_tables, **kwargs)
+        common, provider = kept(postgres_url), kwargs.get("token_provider")
+        # the first one sees to it that the tables are there
+        super().__init__(postgres_url, should_autocreate_tables and common.engine is None, **kwargs)
+        if common.engine is None:
+            common.engine = create_pg_engine(
+                postgres_url,
+                provider,
+                isolation_level="AUTOCOMMIT",
+                pool_size=KEPT,
+                max_overflow=MORE_AT_ONCE,
+                pool_recycle=RECYCLE_SECONDS,
+            )
         self._event_log_storage = RememberingEventLog(
-            postgres_url,
-            should_autocreate_tables=False,  # the one it replaces has seen to that
-            token_provider=kwargs.get("token_provider"),
+            postgres_url, should_autocreate_tables=False, token_provider=provider
         )
-        for part in (self.run_storage, self.event_log_storage, self.schedule_storage):
-            part.optimize_for_webserver(NO_TIMEOUT, RECYCLE_SECONDS, MORE_AT_ONCE)
+        self._schedule_storage = RememberingSchedules(
+            postgres_url, should_autocreate_tables=False, token_provider=provider
+        )
+        for part in (self._run_storage, self._event_log_storage, self._schedule_storage):
+            part._engine = common.engine
 
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> "KeptConnectionsStorage":

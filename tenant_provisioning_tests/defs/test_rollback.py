@@ -1,6 +1,7 @@
 """The rollback's decisions with plain values, its sensor's ticks on a real instance, and its job run in this process."""
 
 import asyncio
+import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -62,8 +63,8 @@ def test_without_attempts_left_it_waits_for_a_person() -> None:
 
 @pytest.fixture
 def instance() -> Iterator[dg.DagsterInstance]:
-    """A Dagster of the test's own, whose runs nobody carries out."""
-    with dg.instance_for_test() as instance:
+    """A Dagster of the test's own, in memory, whose runs nobody carries out."""
+    with tempfile.TemporaryDirectory() as folder, dg.DagsterInstance.ephemeral(tempdir=folder) as instance:
         yield instance
 
 
@@ -254,28 +255,37 @@ async def test_a_rollback_that_is_asked_for_twice_gets_one_run(
     assert await tick() == []
 
 
-async def test_a_run_at_work_is_told_to_stop_and_only_then_the_way_back_begins(
-    acme: Organization, instance: dg.DagsterInstance, platform_db: Database, tick: Any
-) -> None:
-    at_work = start_provisioning(instance, "acme")
-    await organizations.claim(platform_db, acme.id, at_work.run_id, actor="run")
-    await progress.start_step(platform_db, acme.id, "fabric_workspace", run_id=at_work.run_id)
-    await wish(platform_db, acme)
-    assert (await organizations.get_organization(platform_db, acme.id)).status is Status.PROVISIONING
+class TestWhileARunIsAtWork:
+    @pytest.fixture
+    def instance(self) -> Iterator[dg.DagsterInstance]:
+        """A Dagster that can tell a run to stop; the one in memory cannot."""
+        with dg.instance_for_test() as instance:
+            yield instance
 
-    assert [await tick() for _ in range(2)] == [[], []]
-    assert status_of(instance, at_work) is dg.DagsterRunStatus.CANCELING
-    assert (await organizations.get_organization(platform_db, acme.id)).status is Status.PROVISIONING
-    instance.report_run_canceled(at_work)
-    requests = await tick()
+    async def test_a_run_at_work_is_told_to_stop_and_only_then_the_way_back_begins(
+        self, acme: Organization, instance: dg.DagsterInstance, platform_db: Database, tick: Any
+    ) -> None:
+        at_work = start_provisioning(instance, "acme")
+        await organizations.claim(platform_db, acme.id, at_work.run_id, actor="run")
+        await progress.start_step(platform_db, acme.id, "fabric_workspace", run_id=at_work.run_id)
+        await wish(platform_db, acme)
+        assert (await organizations.get_organization(platform_db, acme.id)).status is Status.PROVISIONING
 
-    assert [request.partition_key for request in requests] == ["acme"]
-    now = await organizations.get_organization(platform_db, acme.id)
-    assert now.status is Status.ROLLING_BACK
-    (step,) = await progress.list_steps(platform_db, acme.id)
-    assert (step.state, step.reason) == ("failed", "stopped: the organization is rolled back")
-    moves = [entry for entry in await audit.list_audit(platform_db, acme.id) if entry.to_status is Status.ROLLING_BACK]
-    assert [move.actor for move in moves] == [SUPER_ADMIN]
+        assert [await tick() for _ in range(2)] == [[], []]
+        assert status_of(instance, at_work) is dg.DagsterRunStatus.CANCELING
+        assert (await organizations.get_organization(platform_db, acme.id)).status is Status.PROVISIONING
+        instance.report_run_canceled(at_work)
+        requests = await tick()
+
+        assert [request.partition_key for request in requests] == ["acme"]
+        now = await organizations.get_organization(platform_db, acme.id)
+        assert now.status is Status.ROLLING_BACK
+        (step,) = await progress.list_steps(platform_db, acme.id)
+        assert (step.state, step.reason) == ("failed", "stopped: the organization is rolled back")
+        moves = [
+            entry for entry in await audit.list_audit(platform_db, acme.id) if entry.to_status is Status.ROLLING_BACK
+        ]
+        assert [move.actor for move in moves] == [SUPER_ADMIN]
 
 
 async def test_a_run_of_another_tenant_is_left_alone(

@@ -1,6 +1,7 @@
 """One stack for all journeys: the real thing, as `tenant-provisioning up` starts it, in a directory of its own."""
 
 import asyncio
+import contextlib
 import json
 import os
 import ssl
@@ -32,6 +33,18 @@ STARTING = 180  # seconds a busy machine may need
 AT_WORK = (DeploymentStatus.REQUESTED, DeploymentStatus.PROVISIONING, DeploymentStatus.ROLLING_BACK)
 ACME = {"lms": "APTEM", "english_maths": "BKSB", "crm": "HUBSPOT"}
 BETA = {"lms": "BUD", "english_maths": "CENTURY", "crm": "SALESFORCE"}
+# the stack ends with the tests, however those end: with them its standard input is closed
+UP = """
+import os, signal, sys, threading
+from tenant_provisioning.cli import main
+
+def watch():
+    sys.stdin.read()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+threading.Thread(target=watch, daemon=True).start()
+main()
+"""
 
 
 class Journey:
@@ -46,6 +59,9 @@ class Journey:
         trusting = ssl.create_default_context(cafile=str(self.settings.tls_ca_file))
         self.simulator_url = self.settings.supabase_url
         self.simulator = httpx.Client(base_url=self.simulator_url, verify=trusting, trust_env=False, timeout=30)
+        self._loop, self._closing = asyncio.Runner(), contextlib.AsyncExitStack()
+        # opened once: the tests look many times
+        self._db = self._loop.run(self._closing.enter_async_context(open_database(self.database_url)))
         ports = json.loads((data_dir / "ports.json").read_text())
         self._dagster = httpx.Client(base_url=f"http://127.0.0.1:{ports['dagster']}", trust_env=False, timeout=60)
 
@@ -53,15 +69,12 @@ class Journey:
         """Ends the connections to what is about to be stopped."""
         self.simulator.close()
         self._dagster.close()
+        with self._loop as loop:
+            loop.run(self._closing.aclose())
 
     def in_database(self, work: Callable[[Database], Coroutine[Any, Any, T]]) -> T:
         """What the work in the platform's database gives."""
-
-        async def with_pool() -> T:
-            async with open_database(self.database_url) as db:
-                return await work(db)
-
-        return asyncio.run(with_pool())
+        return self._loop.run(work(self._db))
 
     def onboard(self, name: str, subdomain: str, providers: dict[str, str]) -> Organization:
         """The organization whose form has just been submitted."""
@@ -169,8 +182,8 @@ def journey() -> Iterator[Journey]:
         environment = {name: value for name, value in os.environ.items() if name != "CATALOG_PATH"}
         with (data_dir / "up.log").open("w") as log:
             process = subprocess.Popen(
-                [sys.executable, "-c", "from tenant_provisioning.cli import main; main()", "up", "--latency", "instant"],
-                env={**environment, "DATA_DIR": folder}, cwd=folder, stdout=log, stderr=log, text=True,
+                [sys.executable, "-c", UP, "up", "--latency", "instant"],
+                env={**environment, "DATA_DIR": folder}, cwd=folder, stdin=subprocess.PIPE, stdout=log, stderr=log, text=True,
             )  # fmt: skip
         try:
 
@@ -185,11 +198,15 @@ def journey() -> Iterator[Journey]:
             journey.close()
         finally:
             process.terminate()
-            process.wait(60)
+            try:
+                process.communicate(timeout=60)
+            except subprocess.TimeoutExpired:
+                process.kill()  # its watchdog ends the rest
+                process.communicate()
 
 
 @pytest.fixture(scope="session")
-def desk(journey: Journey) -> Iterator[Desk | None]:
+def browser(journey: Journey) -> Iterator[Desk | None]:
     """A browser before the portal of the stack; None where no Chromium is installed."""
     if CHROMIUM is None:
         yield None
@@ -199,9 +216,28 @@ def desk(journey: Journey) -> Iterator[Desk | None]:
     desk.close()
 
 
+@pytest.fixture
+def desk(browser: Desk | None) -> Iterator[Desk | None]:
+    """The browser, with nobody before it yet."""
+    yield browser
+    if browser is not None:
+        browser.everybody_leaves()
+
+
 @pytest.fixture(scope="session")
-def customers(journey: Journey) -> tuple[Organization, Organization]:
-    """Acme and Beta, onboarded side by side with other providers, and settled."""
+def run_for_nobody(journey: Journey) -> str:
+    """The id of a run that a person has launched for a partition which belongs to no onboarding request."""
+    journey.graphql(
+        'mutation($s: RepositorySelector!) { addDynamicPartition(partitionsDefName: "tenant", partitionKey: "nobody",'
+        " repositorySelector: $s) { __typename } }",
+        s={"repositoryLocationName": "tenant_provisioning.definitions", "repositoryName": "__repository__"},
+    )
+    return journey.materialize("nobody", "fabric_workspace")
+
+
+@pytest.fixture(scope="session")
+def customers(journey: Journey, run_for_nobody: str) -> tuple[Organization, Organization]:
+    """Acme and Beta, onboarded side by side with other providers, and settled. Nobody's run goes beside theirs."""
     journey.onboard("Acme Training", "acme", ACME)
     journey.onboard("Beta Learning", "beta", BETA)
     return journey.settled("acme"), journey.settled("beta")

@@ -58,11 +58,21 @@ class Desk:
         """Somebody whom the portal does not know yet."""
 
         def sit_down() -> Page:
-            page = self._browser.new_context(base_url=self._portal_url).new_page()
+            # what turns and pulses would keep the processor busy while a person waits
+            page = self._browser.new_context(base_url=self._portal_url, reduced_motion="reduce").new_page()
             page.set_default_timeout(60_000)
             return page
 
         return Person(self._hands, self._hands.submit(sit_down).result(PATIENCE))
+
+    def everybody_leaves(self) -> None:
+        """No window is open any more: each would go on following what happens."""
+
+        def leave() -> None:
+            for context in self._browser.contexts:
+                context.close()
+
+        self._hands.submit(leave).result(PATIENCE)
 
     def close(self) -> None:
         """The browser is closed."""

@@ -71,8 +71,12 @@ def test_one_customer_there_and_back_and_there_again(
     journey: Journey, eventually: Any, run: Run, desk: Desk | None
 ) -> None:
     rolled_back_in_the_middle(journey, eventually, run)
-    if desk:
-        sam = onboarded_again_in_the_portal(journey, desk)
+    by_hand = journey.materialize("lively", "fabric_workspace")
+    sam = the_wizard_is_filled(journey, desk) if desk else None
+    eventually(lambda: journey.run_status(by_hand) == "FAILURE" or None, "a run for what was rolled back fails at once")
+    assert traces(journey) == ""
+    if desk and sam:
+        onboarded_again_in_the_portal(sam)
         let_in_by_two_people(journey, run, desk, sam)
     else:
         onboarded_again(run)
@@ -80,7 +84,7 @@ def test_one_customer_there_and_back_and_there_again(
     assert len(mails_to_jo(journey)) == 1
     changed_by_hand_and_checked_again(journey, run)
     suspended_and_back(journey, run)
-    rolled_back_for_good(journey, run, sam if desk else None)
+    rolled_back_for_good(journey, run, sam)
 
 
 def rolled_back_in_the_middle(journey: Journey, eventually: Any, run: Run) -> None:
@@ -100,9 +104,6 @@ def rolled_back_in_the_middle(journey: Journey, eventually: Any, run: Run) -> No
     assert journey.run_status(running) == "CANCELED"
     assert traces(journey) == ""
     journey.control("DELETE", f"faults/{hang}")
-    by_hand = journey.materialize("lively", "fabric_workspace")
-    eventually(lambda: journey.run_status(by_hand) == "FAILURE" or None, "a run for what was rolled back fails at once")
-    assert traces(journey) == ""
     entries = journey.in_database(lambda db: audit.list_audit(db, first.id))
     assert [entry.to_status for entry in entries if entry.to_status] == [
         Status.REQUESTED, Status.PROVISIONING, Status.FAILED, Status.ROLLING_BACK, Status.ROLLED_BACK,
@@ -115,8 +116,8 @@ def onboarded_again(run: Run) -> None:
     assert status(run)["status"] == "pending_qa"
 
 
-def onboarded_again_in_the_portal(journey: Journey, desk: Desk) -> Person:
-    """The operator, who has filled the wizard and watched until the customer waits for QA, without a reload."""
+def the_wizard_is_filled(journey: Journey, desk: Desk) -> Person:
+    """The operator, before the wizard's last button."""
     operator, sam = operator_of(journey.data_dir), desk.person()
     sam.signs_in(operator.email, "a guess")
     sam(lambda page: expect(page.get_by_role("alert")).to_be_visible())
@@ -136,13 +137,22 @@ def onboarded_again_in_the_portal(journey: Journey, desk: Desk) -> Person:
         page.get_by_label("First name").fill("Jo")
         page.get_by_label("Last name").fill("Bloggs")
         page.get_by_role("button", name="Continue").click()
+        expect(page.get_by_role("button", name="Start deployment")).to_be_visible()
+
+    sam(fill_the_wizard)
+    return sam
+
+
+def onboarded_again_in_the_portal(sam: Person) -> None:
+    """Started, and watched until the customer waits for QA, without a reload."""
+
+    def start_and_watch(page: Page) -> None:
         page.get_by_role("button", name="Start deployment").click()
         page.evaluate("window.wasNotReloaded = true")
         expect(page.locator("#live-status .badge").first).to_have_text("Waiting for QA", timeout=180_000)
         assert page.evaluate("window.wasNotReloaded")
 
-    sam(fill_the_wizard)
-    return sam
+    sam(start_and_watch)
 
 
 def let_in(journey: Journey, run: Run) -> None:

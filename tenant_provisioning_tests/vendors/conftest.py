@@ -1,11 +1,7 @@
 """What the tests of the vendors share: waiting switched off on request, one running simulator to talk to over TLS."""
 
-import json
 import re
 import ssl
-import subprocess
-import sys
-import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +16,6 @@ from tenant_provisioning.vendors.fabric import Fabric
 from tenant_provisioning.vendors.fabric_records import DefinitionPart, SqlEndpoint
 from tenant_provisioning.vendors.microsoft import EntraTokens
 from tenant_provisioning.vendors.powerbi import PowerBI
-
-STARTING = 30  # seconds a busy machine may need
 
 
 @dataclass(frozen=True)
@@ -59,32 +53,10 @@ def no_waiting() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def running_simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
-    """One simulator process for the whole session."""
-    folder = tmp_path_factory.mktemp("simulator")
-    ready, ca_file = folder / "ready.json", folder / "ca.pem"
-    options = {"port": "0", "dns-port": "0", "ca-file": ca_file, "ready-file": ready, "latency": "instant"}
-    arguments = [word for name, value in options.items() for word in (f"--{name}", str(value))]
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tenant_provisioning.simulator", *arguments], stdout=log, stderr=log
-        )
-    try:
-        started = time.monotonic()
-        while not ready.exists():
-            if process.poll() is not None or time.monotonic() - started > STARTING:
-                pytest.fail(f"the simulator did not start: {(folder / 'log').read_text()[-2000:]}")
-            time.sleep(0.05)
-        told = json.loads(ready.read_text())
-        trusting = ssl.create_default_context(cafile=str(ca_file))
-        yield Simulator(told["url"], ca_file, told["dns_port"], told["tds_port"], trusting)
-    finally:
-        process.terminate()
-        try:
-            process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+def running_simulator(world_process: Any) -> Simulator:
+    """The simulator process of the session."""
+    trusting = ssl.create_default_context(cafile=str(world_process.ca_file))
+    return Simulator(world_process.url, world_process.ca_file, world_process.dns_port, world_process.tds_port, trusting)
 
 
 @pytest.fixture
