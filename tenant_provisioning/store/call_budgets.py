@@ -57,22 +57,22 @@ class CallBudgets:
             yield
             return
         name = _name(bucket, budget)
-        token = await self._turn(name, budget)
-        began = time.monotonic()
+        token, due = await self._turn(name, budget)
         try:
             yield
         finally:
-            if time.monotonic() - began > budget.slack:
+            if time.monotonic() - due > budget.slack:
                 # it may have reached the vendor as late as now, where it counts from then on
                 with suppress(DatabaseUnavailable):
                     await self._postpone(name, budget, token)
 
-    async def _turn(self, name: str, budget: CallBudget) -> int:
-        """The token with which the call may go now."""
+    async def _turn(self, name: str, budget: CallBudget) -> tuple[int, float]:
+        """The token with which the call may go now, and since when it might have, or a moment before."""
         place, asks, gone = uuid4(), 0, False
         began = time.monotonic()
         try:
             while not gone:
+                asked = time.monotonic()
                 answer = await self._ask(name, budget, place)
                 asks += 1
                 await asyncio.sleep(answer.seconds)
@@ -84,7 +84,7 @@ class CallBudgets:
         if asks > 1:
             self.waited += time.monotonic() - began
             log.info("waited %.1f s for the budget of %s", time.monotonic() - began, name)
-        return answer.token
+        return answer.token, asked + answer.seconds
 
     async def hold(self, bucket: str, seconds: float) -> None:
         """Nobody calls within the next `seconds`: the vendor has said so to one of us."""

@@ -22,7 +22,8 @@ async def done_in_seconds(db: Database) -> dict[UUID, float]:
             return {}
         rows = await connection.execute(
             """select id, claimed_by_run is not null as runs, greatest(%(typical)s - coalesce(calls, 0), 0) as needs
-               from organizations left join organization_calls on organization_id = id and bucket = %(bucket)s
+               from organizations left join lateral (
+                 select calls from organization_calls where organization_id = id and bucket = %(bucket)s offset 0) as had on true
                where deployment_status in ('requested', 'provisioning')
                order by created_at, id""",
             tightest,
@@ -38,28 +39,24 @@ async def done_in_seconds(db: Database) -> dict[UUID, float]:
 
 
 async def _tightest(connection: Connection) -> dict[str, float] | None:
-    """The bucket whose budget all who are under way together will need longest, and what one of them typically needs of it."""
+    """The bucket of whose budget an organization typically takes most, and how many calls that is."""
     found = await connection.execute(
         """with finished as (
              (select id from organizations where deployment_status = 'pending_qa' order by created_at desc limit %(most)s)
              union all
              (select id from organizations where deployment_status = 'active' order by created_at desc limit %(most)s)
-           ), had as (
-             select bucket, calls, organization_id from organization_calls join finished on id = organization_id
+           ), had as materialized (
+             select id, bucket, calls from finished cross join lateral (
+               select bucket, calls from organization_calls where organization_id = finished.id offset 0) as one
            ), typical as (
-             select bucket, sum(calls)::double precision / (select count(distinct organization_id) from had) as typical
-             from had where (select count(distinct organization_id) from had) >= %(fewest)s group by bucket
-           ), made as (
-             select bucket, sum(calls) as calls from organization_calls join organizations on id = organization_id
-             where deployment_status in ('requested', 'provisioning') group by bucket
-           ), underway as (
-             select count(*) as number from organizations where deployment_status in ('requested', 'provisioning')
+             select bucket, sum(calls)::double precision / (select count(distinct id) from had) as typical
+             from had where (select count(distinct id) from had) >= %(fewest)s group by bucket
            )
            select bucket, typical, known.calls as budget, known.seconds,
              (select count(*) from call_tokens where call_tokens.bucket = known.bucket and free_at <= now()) as free,
              greatest(extract(epoch from nullif(held_until, '-infinity') - now()), 0)::double precision as held
-           from typical join call_buckets as known using (bucket) cross join underway left join made using (bucket)
-           order by (typical * number - coalesce(made.calls, 0)) * known.seconds / known.calls desc, bucket limit 1""",
+           from typical join call_buckets as known using (bucket)
+           order by typical * known.seconds / known.calls desc, bucket limit 1""",
         {"most": MOST, "fewest": FEWEST},
     )
     return await found.fetchone()

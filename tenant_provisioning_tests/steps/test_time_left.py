@@ -9,9 +9,9 @@ from tenant_provisioning.model.plan import STEP_NAMES
 from tenant_provisioning.model.tenant import Organization
 from tenant_provisioning.steps.time_left import time_left
 from tenant_provisioning.store.database import Database
+from tenant_provisioning.store.organizations import get_organization
 from tenant_provisioning.terminal import time_left as told
-
-BUCKET = "godaddy us"
+from tenant_provisioning_tests.line import make_three
 
 
 @pytest.fixture
@@ -29,25 +29,8 @@ async def acme(three_made: Database, onboard: Callable[..., Any]) -> Organizatio
 
 @pytest.fixture
 async def three_made(onboard: Callable[..., Any], platform_db: Database) -> Database:
-    """Three organizations that took ten seconds for each step, and ten calls of a budget of sixty a minute."""
-    for name in ("one", "two", "three"):
-        made = await onboard(name)
-        async with platform_db.connection() as connection:
-            await connection.execute(
-                "update organizations set deployment_status = 'provisioning' where id = %s", (made.id,)
-            )
-            await connection.execute(
-                "update organizations set deployment_status = 'pending_qa' where id = %s", (made.id,)
-            )
-            await connection.execute("insert into organization_calls values (%s, %s, 10)", (made.id, BUCKET))
-            for number, step in enumerate(STEP_NAMES):
-                await connection.execute(
-                    """insert into provisioning_steps (organization_id, step, state, run_id, started_at, finished_at)
-                       values (%s, %s, 'done', 'run', now() + %s * interval '10 seconds', now() + %s * interval '10 seconds')""",
-                    (made.id, step, number, number + 1),
-                )
-    async with platform_db.connection() as connection:
-        await connection.execute("insert into call_buckets (bucket, calls, seconds) values (%s, 60, 60)", (BUCKET,))
+    """A platform that knows what an organization needs."""
+    await make_three(platform_db, onboard)
     return platform_db
 
 
@@ -87,6 +70,4 @@ async def test_who_is_not_being_made_has_no_time_left(three_made: Database, onbo
             (organization.id,),
         )
         assert (await rows.fetchone()) == {"deployment_status": "failed"}
-    from tenant_provisioning.store.organizations import get_organization
-
     assert await time_left(three_made, await get_organization(three_made, organization.id)) is None

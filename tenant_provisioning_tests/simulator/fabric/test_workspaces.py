@@ -145,3 +145,5 @@ def test_too_many_calls_of_one_kind_are_blocked_with_the_recorded_words(fabric: 
     assert answers[2].json()["message"].startswith("Request is blocked by the upstream service until: ")
     assert 0 < int(answers[2].headers["Retry-After"]) <= 60
     assert fabric.call("GET", "/workspaces").status_code == 200
+    simulator.control("PATCH", "knobs/fabric", {"minute": 86_400})
+    assert [fabric.call("GET", "/capacities").status_code for _ in range(3)] == [200, 200, 429]

@@ -200,6 +200,17 @@ def test_everybody_is_limited_under_realistic_latency(godaddy: httpx.Client, sim
     assert 429 in [godaddy.get(ACME).status_code for _ in range(6)]
 
 
+def test_a_minute_of_the_limit_lasts_as_long_as_a_test_wants(godaddy: httpx.Client, simulator: Any) -> None:
+    simulator.control("PATCH", "knobs/godaddy", {"limit_requests": True, "requests_per_minute": 1, "minute": 600})
+    assert godaddy.get(ACME).status_code == 200
+    assert 60 < godaddy.get(ACME).json()["retryAfterSec"] <= 600
+
+    simulator.control("PATCH", "knobs/godaddy", {"minute": 5})
+    simulator.control("POST", "clock", {"advance": 5})
+    assert godaddy.get(ACME).status_code == 200
+    assert godaddy.get(ACME).json()["retryAfterSec"] <= 5
+
+
 def test_a_domain_shows_what_the_specification_requires(godaddy: httpx.Client) -> None:
     told = godaddy.get("/v1/domains/yourplatform.com").json()
 
