@@ -42,6 +42,7 @@ def measure(quick: bool) -> Iterator[Measure]:
         workers = [_worker(all_parts, host) for host in (first, second)]
         for worker in workers:
             worker.wait_until_ready()
+        all_parts.wait_until_ready()
         control = Celery(broker=all_parts.environment["CELERY_BROKER"]).control
         if not quick:
             _round(all_parts, "warm", 2 * PROCESSES)

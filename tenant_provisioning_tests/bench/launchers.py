@@ -68,6 +68,7 @@ def _started(quick: bool, *, workers: bool) -> Started:
             worker = start_worker("one@here", all_parts.folder, all_parts.environment, concurrency=AT_A_TIME)
             cleanup.callback(worker.kill)
             worker.wait_until_ready()
+        all_parts.wait_until_ready()
         _provision(all_parts, *[f"warm-{number}" for number in range(AT_A_TIME)])
         began, before = time.monotonic(), _cpu()
         time.sleep(IDLE_SECONDS)

@@ -26,7 +26,7 @@ from psycopg.rows import dict_row
 from tenant_provisioning.catalog.sample import write_sample
 from tenant_provisioning.embedded.environment import SIMULATED_WORLD
 from tenant_provisioning.embedded.mailbox import MailSink
-from tenant_provisioning.embedded.ports import free_port
+from tenant_provisioning.embedded.ports import free_port, is_free
 from tenant_provisioning.embedded.postgres import throwaway_postgres
 from tenant_provisioning.embedded.templates import write_dacpac
 from tenant_provisioning.model.catalog import Catalog, ReportStrategy
@@ -38,7 +38,7 @@ from tenant_provisioning.store.requests import submit
 from tenant_provisioning.store.vault import generate_key
 from tenant_provisioning_tests.deploy.celery import PROFILE, redis_server
 
-STARTING, LOOK_AGAIN = 300, 0.2
+STARTING, LOOK_AGAIN = 600, 0.2
 SINGLE, WORKSPACE = PROFILE.parents[2] / "dagster.yaml", PROFILE.with_name("workspace.yaml")
 LOOPBACK = "127.0.0.1"
 
@@ -109,6 +109,11 @@ class Parts:
         ended = "select max(end_time) as at from runs where partition = any(%s) and status = 'SUCCESS'"
         return float(self.dagster_rows(ended, list(subdomains))[0]["at"])
 
+    def wait_until_ready(self) -> None:
+        """The sensors look for rows."""
+        ticks = "select count(*) as ticks from job_ticks"
+        self.wait(lambda: self.dagster_rows(ticks)[0]["ticks"], STARTING, "the sensors look for rows")
+
     def wait(self, question: Callable[[], Any], within: float, what: str) -> None:
         """Asks until it is so."""
         deadline = time.monotonic() + within
@@ -131,7 +136,7 @@ def parts(
     scale: float = 1.0,
     changes: Mapping[str, str] | None = None,
 ) -> Iterator[Parts]:
-    """Everything but the workers, ready; `runs` may run at a time, and `changes` are made in the text of the profile."""
+    """Everything but the workers, soon ready; `runs` may run at a time, and `changes` are made in the text of the profile."""
     with contextlib.ExitStack() as cleanup:
         folder = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="bench-several-")))
         folder.chmod(0o711)
@@ -208,14 +213,11 @@ def _daemon(told: Parts) -> Iterator[None]:
     # on an empty storage two processes would race to make its tables
     migration = [sys.executable, "-m", "dagster", "instance", "migrate"]
     subprocess.run(migration, env=dict(told.environment), cwd=told.folder, check=True, capture_output=True)
-    with (
-        _program(code_server, told.folder / "code_server.log", told.environment, told.folder),
-        _program(daemon, log, told.environment, told.folder) as process,
-    ):
-        beat = "select count(*) as beats from daemon_heartbeats where daemon_type = 'SENSOR'"
-        tick = "select count(*) as ticks from job_ticks"
-        _until(lambda: told.dagster_rows(beat)[0]["beats"] and told.dagster_rows(tick)[0]["ticks"], process, log)
-        yield
+    its_log = told.folder / "code_server.log"
+    with _program(code_server, its_log, told.environment, told.folder) as process:
+        _until(lambda: not is_free(int(port)), process, its_log)
+        with _program(daemon, log, told.environment, told.folder):
+            yield
 
 
 @contextlib.contextmanager
