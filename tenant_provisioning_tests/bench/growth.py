@@ -16,7 +16,7 @@ from tenant_provisioning.settings import Settings
 from tenant_provisioning_tests.bench.crowd import multiply
 from tenant_provisioning_tests.bench.measure import Measure
 from tenant_provisioning_tests.bench.one_by_one import SETTLE_SECONDS, used_while_idle
-from tenant_provisioning_tests.bench.pages import page_times
+from tenant_provisioning_tests.bench.pages import PageTimes, page_times
 from tenant_provisioning_tests.bench.past import events_of_a_run, lengthen
 from tenant_provisioning_tests.bench.stack import Bench, profile, running
 
@@ -53,12 +53,14 @@ def measure(quick: bool) -> Iterator[Measure]:
     }
     ratio = many["cpu"] / few["cpu"]
     facts = {**told, "few": few, "many": many}
-    yield Measure("P6", "CPU a tenant, 10,000 tenants ÷ 10", round(ratio, 3), "times", "≤ 1.05", ratio <= 1.05, facts)
+    yield Measure(
+        "P6", f"CPU a tenant, {tenants:,} tenants ÷ {first}", round(ratio, 3), "times", "≤ 1.05", ratio <= 1.05, facts
+    )
     ratio = many["idle"] / few["idle"]
     yield Measure("P6.idle", "CPU of the idle stack, its sensors included", round(ratio, 3), "times", facts=told)
-    grown = {page: pages_many[page] / pages_few[page] for page in pages_few}
+    grown = {page: pages_many[page].least / pages_few[page].least for page in pages_few}
     most = max(grown, key=lambda page: grown[page])
-    facts = {**told, "few_ms": pages_few, "many_ms": pages_many}
+    facts = {**told, "few_ms": _least(pages_few), "many_ms": _least(pages_many)}
     yield Measure("P6.pages", f"page that grows most ({most})", round(grown[most], 2), "times", facts=facts)
     yield Measure(
         "log", "events of a run in Dagster's log", log["events"], "rows", facts={**log, "mb_of_databases": sizes}
@@ -80,6 +82,10 @@ def _cost(bench: Bench, name: str, rows: int, quick: bool) -> dict[str, Any]:
     return {
         "cpu": round(median(cpu), 3), "run_seconds": round(median(wall), 2), "idle": round(idle, 4), "cpu_each": cpu,
     }  # fmt: skip
+
+
+def _least(pages: dict[str, PageTimes]) -> dict[str, float]:
+    return {page: times.least for page, times in pages.items()}
 
 
 def _fill(bench: Bench, times: int) -> int:

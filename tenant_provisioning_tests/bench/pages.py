@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
@@ -50,25 +51,36 @@ def measure(quick: bool) -> Iterator[Measure]:
     number = QUICK_ORGANIZATIONS if quick else ORGANIZATIONS
     with crowded_platform(number) as settings:
         took = asyncio.run(page_times(settings, QUICK_TIMES if quick else TIMES))
-    slowest = max(took, key=lambda page: took[page])
-    facts = {"organizations": number, "slowest": slowest, "ms": took}
-    worst = took[slowest]
+    slowest = max(took, key=lambda page: took[page].median)
+    facts = {"organizations": number, "slowest": slowest, "ms": {page: asdict(times) for page, times in took.items()}}
+    worst = took[slowest].median
     yield Measure("P7", f"slowest page of the portal ({slowest})", worst, "ms", "≤ 50", worst <= GOAL_MS, facts)
 
 
-async def page_times(settings: Settings, times: int) -> dict[str, float]:
-    """The median time of each page in ms."""
-    took: dict[str, float] = {}
+@dataclass(frozen=True)
+class PageTimes:
+    """Milliseconds of one page: usually, at best (tells more on a busy machine), and of them the portal's own work."""
+
+    median: float
+    least: float
+    processor: float
+
+
+async def page_times(settings: Settings, times: int) -> dict[str, PageTimes]:
+    """The times of each page."""
+    took: dict[str, PageTimes] = {}
     async with signed_in(settings) as (browser, names):
         for page, address in PAGES.items():
-            seconds = []
+            seconds, worked = list[float](), list[float]()
             for _ in range(times + 1):  # the first reads templates and opens connections
-                began = time.perf_counter()
+                began, before = time.perf_counter(), time.process_time()
                 answer = await browser.get(address.format(**names))
                 seconds.append(time.perf_counter() - began)
+                worked.append(time.process_time() - before)
                 if answer.status_code not in (200, 303):
                     raise RuntimeError(f"{page}: HTTP {answer.status_code}")
-            took[page] = round(median(seconds[1:]) * 1000, 2)
+            figures = median(seconds[1:]), min(seconds[1:]), median(worked[1:])
+            took[page] = PageTimes(*(round(one * 1000, 2) for one in figures))
     return took
 
 

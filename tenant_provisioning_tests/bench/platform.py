@@ -7,9 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import psycopg
-from psycopg import sql
-
 from tenant_provisioning.catalog.sample import write_sample
 from tenant_provisioning.embedded.environment import SIMULATED_WORLD
 from tenant_provisioning.embedded.postgres import throwaway_postgres
@@ -36,8 +33,6 @@ WAITING = 10  # of a hundred tenants at rest wait for QA, the others are live
 def crowded_platform(tenants: int) -> Iterator[Settings]:
     """Settings of a migrated database with so many tenants at rest, each with its 42 reports; it is gone at the end."""
     with throwaway_postgres() as server, tempfile.TemporaryDirectory() as folder:
-        with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
-            connection.execute(sql.SQL("create database {}").format(sql.Identifier("platform")))
         catalog = write_sample(Path(folder) / "catalog")
         simulated: dict[str, Any] = {name.lower(): value for name, value in SIMULATED_WORLD.items()}
         settings = ExplicitSettings(
