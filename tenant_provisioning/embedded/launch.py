@@ -17,9 +17,9 @@ from tenant_provisioning.catalog.manifest import CATALOG_FILE, load_catalog
 from tenant_provisioning.catalog.sample import write_sample
 from tenant_provisioning.embedded.environment import ca_file, environment_for_children, settings_of_stack
 from tenant_provisioning.embedded.orchestration import (
+    CodeServerWatch,
     DagsterReadiness,
     dagster_program,
-    has_code_server,
     migration_program,
     note_storage_version,
     prepare_home,
@@ -154,7 +154,7 @@ class Launch:
         if storage_needs_migration(storage):
             self._supervisor.run(migration_program(self._environment))
         program = dagster_program(self._environment, port=self._ports.dagster)
-        self._supervisor.start(program, DagsterReadiness(self._ports.dagster), within=180, is_whole=has_code_server)
+        self._supervisor.start(program, DagsterReadiness(self._ports.dagster), within=180, is_whole=CodeServerWatch())
         note_storage_version(storage)
 
 

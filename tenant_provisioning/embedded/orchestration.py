@@ -106,16 +106,34 @@ class DagsterReadiness:
         return bool(found) and all(found) and heard
 
 
-def has_code_server(pid: int) -> bool:
-    """Whether the `dagster dev` of this process id still has the process that holds the definitions.
+class CodeServerWatch:
+    """Whether the `dagster dev` of a process id still has the process that holds the definitions.
 
-    Dagster does not start that one again when it dies: nothing would run any more, and nothing would say so.
+    Dagster does not start that one again when it dies: nothing would run any more, and nothing would say so. As long as the one
+    that was found last lives, nothing else is looked at: to go through every process of a machine each second is dear.
     """
+
+    def __init__(self) -> None:
+        self._found: tuple[int, psutil.Process] | None = None
+
+    def __call__(self, pid: int) -> bool:
+        """True also where the `dagster dev` itself is gone, which is seen elsewhere."""
+        if self._found is not None and self._found[0] == pid and _lives(self._found[1]):
+            return True
+        try:
+            family = psutil.Process(pid).children(recursive=True)
+        except psutil.NoSuchProcess:
+            return True
+        found = next((one for one in family if _words(one)[3:5] == ["api", "grpc"]), None)
+        self._found = None if found is None else (pid, found)
+        return found is not None
+
+
+def _lives(process: psutil.Process) -> bool:
     try:
-        family = psutil.Process(pid).children(recursive=True)
-    except psutil.NoSuchProcess:
-        return True  # it has died itself, which is seen elsewhere
-    return any(_words(one)[3:5] == ["api", "grpc"] for one in family)
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
 
 
 def _words(process: psutil.Process) -> list[str]:

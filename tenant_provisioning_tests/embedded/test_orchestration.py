@@ -1,7 +1,11 @@
 """Dagster's own files are such as the installed Dagster takes."""
 
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 import yaml
@@ -9,6 +13,7 @@ from dagster._core.instance.config import dagster_instance_config
 
 from tenant_provisioning.embedded.orchestration import (
     CHECKOUT,
+    CodeServerWatch,
     dagster_program,
     note_storage_version,
     prepare_home,
@@ -50,3 +55,21 @@ def test_a_storage_is_migrated_when_another_dagster_used_it_and_not_otherwise(th
     assert storage_needs_migration(url)
     note_storage_version(url)
     assert not storage_needs_migration(url)
+
+
+def test_a_code_server_that_has_gone_is_missed_and_another_is_found(eventually: Callable[..., bool]) -> None:
+    is_whole = CodeServerWatch()
+    with subprocess.Popen(["/bin/sh"], stdin=subprocess.PIPE, text=True) as dev:
+        assert dev.stdin is not None
+        assert not is_whole(dev.pid)
+        for _ in range(2):
+            # what stands for a code server is known by its words, as the real one is
+            dev.stdin.write(f"{sys.executable} -c 'import time; time.sleep(600)' api grpc &\n")
+            dev.stdin.flush()
+            assert eventually(lambda: is_whole(dev.pid))
+            (server,) = psutil.Process(dev.pid).children()
+            server.kill()
+            assert eventually(lambda: not is_whole(dev.pid))
+            dev.stdin.write("wait\n")
+            dev.stdin.flush()
+    assert is_whole(dev.pid), "that `dagster dev` has gone is seen elsewhere"

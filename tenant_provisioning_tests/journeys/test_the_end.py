@@ -11,7 +11,7 @@ pytestmark = pytest.mark.journey
 
 def test_a_killed_stack_leaves_neither_dagster_nor_its_database_running(journey: Journey) -> None:
     running = psutil.Process(journey.process.pid).children(recursive=True)
-    commands = " ".join(" ".join(one.cmdline()) for one in running)
+    commands = " ".join(command(one) for one in running)
     for part in (
         "dagster_webserver",
         "dagster._daemon",
@@ -26,3 +26,11 @@ def test_a_killed_stack_leaves_neither_dagster_nor_its_database_running(journey:
 
     _, left = psutil.wait_procs(running, timeout=30)
     assert left == []
+
+
+def command(process: psutil.Process) -> str:
+    """What the process was started with; nothing when it has just ended, as PostgreSQL's do with their connection."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""
