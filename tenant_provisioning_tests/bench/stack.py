@@ -21,6 +21,7 @@ import httpx
 import psycopg
 from dotenv import dotenv_values
 
+from tenant_provisioning.embedded.processes import signals_interrupt
 from tenant_provisioning.model.lifecycle import DeploymentStatus
 from tenant_provisioning.store.database import open_database
 from tenant_provisioning.store.requests import submit
@@ -141,7 +142,7 @@ class Bench:
 @contextmanager
 def running(*, latency: str, scale: float = 1.0) -> Iterator[Bench]:
     """The stack, ready and with no tenant, started by the chosen profile; nothing of it is left at the end."""
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+    with signals_interrupt(), tempfile.TemporaryDirectory(prefix="bench-") as folder:
         data_dir = Path(folder)
         data_dir.chmod(0o711)  # PostgreSQL may run as another user, who must get through
         with PROFILES[profile()](data_dir) as more, (data_dir / "up.log").open("wb") as log:
