@@ -21,7 +21,7 @@ from typing import Any, Self, TypeVar
 import httpx
 import stamina
 
-from tenant_provisioning.model.errors import VendorRejected, VendorUnavailable
+from tenant_provisioning.model.errors import StillAtWork, VendorRejected, VendorUnavailable
 from tenant_provisioning.vendors import incidents
 from tenant_provisioning.vendors._answers import NothingDone, Transient, broken, clock, never, refusal
 
@@ -65,7 +65,7 @@ async def poll(
         if not limit.expired():
             raise
         seen = f"; the vendor last said: {state}" if state else ""
-        raise VendorUnavailable(vendor, operation, f"not finished after {deadline:g} seconds{seen}") from None
+        raise StillAtWork(vendor, operation, f"not finished after {deadline:g} seconds{seen}") from None
     raise AssertionError("unreachable: pauses never run out")
 
 
@@ -192,7 +192,7 @@ class VendorHttp:
     ) -> T:
         """The first answer of `check` that is not Pending, first asked `after` seconds from now.
 
-        Waits as long as the vendor says and grows its pauses where it says nothing. Raises VendorUnavailable when
+        Waits as long as the vendor says and grows its pauses where it says nothing. Raises StillAtWork when
         `deadline` seconds have passed, whatever is going on then.
         """
         return await poll(self.vendor, operation, check, deadline=deadline, after=after)
