@@ -32,6 +32,7 @@ screenshots: .venv/installed  ## a picture of every page of the portal, into .da
 
 faults: .venv/installed  ## every vendor call and every commit x every fault, processes killed for real, hostile input (FLAGS="--sample 50")
 	@$(BIN)/python -W ignore -m tenant_provisioning_tests.faults $(FLAGS)
+	@FAULTS=all $(BIN)/pytest -q tenant_provisioning_tests/faults/test_vendors_away_for_long.py
 	@$(BIN)/python -W ignore -m tenant_provisioning_tests.faults.kills
 	@$(BIN)/python -W ignore -m tenant_provisioning_tests.faults.fuzz
 

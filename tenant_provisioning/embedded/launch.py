@@ -37,6 +37,7 @@ from tenant_provisioning.store.database import open_database
 from tenant_provisioning.store.migrate import migrate
 
 TASKS = 8  # each has a thread of its own, because they wait for one another
+DAGSTER_SECONDS = 600  # that a machine busy with other things may need
 
 STILL_THERE, LAST_BREATH = "pre-existing shared memory block", 30.0  # PostgreSQL's words, and seconds
 
@@ -154,7 +155,9 @@ class Launch:
         if storage_needs_migration(storage):
             self._supervisor.run(migration_program(self._environment))
         program = dagster_program(self._environment, port=self._ports.dagster)
-        self._supervisor.start(program, DagsterReadiness(self._ports.dagster), within=180, is_whole=CodeServerWatch())
+        self._supervisor.start(
+            program, DagsterReadiness(self._ports.dagster), within=DAGSTER_SECONDS, is_whole=CodeServerWatch()
+        )
         note_storage_version(storage)
 
 

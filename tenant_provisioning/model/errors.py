@@ -11,6 +11,7 @@
     │   └── DatabaseUnavailable the platform database is away, or its address is wrong: worth another attempt
     └── VendorError             a vendor said no or nothing: vendor, operation, status, code, request id
         ├── VendorUnavailable   worth another attempt; carries retry_after where the vendor gave one
+        │   └── StillAtWork     it has begun and was not done by the deadline: worth a later attempt, not one at once
         └── VendorRejected      a rerun cannot change it
 
 Texts are read by super admins and end up in the database and the Dagster UI: they name the thing, the vendor's reason and what
@@ -113,6 +114,10 @@ class VendorUnavailable(VendorError):
     ) -> None:
         super().__init__(vendor, operation, message, status=status, code=code, request_id=request_id)
         self.retry_after = retry_after
+
+
+class StillAtWork(VendorUnavailable):
+    """What the vendor does in its own time was not done by our deadline; `message` holds the state it told last."""
 
 
 class VendorRejected(VendorError):

@@ -93,6 +93,97 @@ MEANINGS: dict[tuple[str, str], Meaning] = {
         "Remove those that nobody needs in Power BI, then run the report again.",
     ),
     ("Power BI", "TokenExpired"): Meaning("Our sign-in at Power BI had expired.", WAIT),
+    # Azure SQL: the codes of Databases_CreateOrUpdate and Databases_Delete in Azure's own specification
+    ("Azure SQL", "ConflictingDatabaseOperation"): Meaning("Azure is still at work on this database.", WAIT),
+    ("Azure SQL", "ConflictingSystemOperationInProgress"): Meaning("Azure maintains this database just now.", WAIT),
+    ("Azure SQL", "TargetElasticPoolBeingUpdated"): Meaning("The elastic pool is being changed just now.", WAIT),
+    ("Azure SQL", "OperationInterrupted"): Meaning("Azure broke the operation off for another one.", WAIT),
+    ("Azure SQL", "DatabaseCopyLimitPerReplicaReached"): Meaning(
+        "The template database is being copied as often at once as Azure allows.", WAIT
+    ),
+    ("Azure SQL", "SubscriptionTooManyCreateUpdateRequests"): Meaning("Azure asks us to slow down.", WAIT),
+    ("Azure SQL", "SubscriptionTooManyRequests"): Meaning("Azure asks us to slow down.", WAIT),
+    ("Azure SQL", "TooManyRequests"): Meaning("Azure asks us to slow down.", WAIT),
+    ("Azure SQL", "OperationTimedOut"): Meaning("Azure took too long and has undone what it had begun.", WAIT),
+    ("Azure SQL", "DatabaseUnavailable"): Meaning("The database does not answer at the moment.", WAIT),
+    ("Azure SQL", "RemoteDatabaseExists"): Meaning(
+        "The server has a database of this name already.",
+        "Remove it in Azure if nobody needs it, or onboard under another subdomain, then try again.",
+    ),
+    ("Azure SQL", "ResourceNotFound"): Meaning(
+        "Azure does not find the template database.", "Check AZURE_SQL_TEMPLATE_DATABASE, then try again."
+    ),
+    ("Azure SQL", "ParentResourceNotFound"): Meaning(
+        "Azure does not find the SQL server.", "Check AZURE_SQL_SERVER_ID, then try again."
+    ),
+    ("Azure SQL", "SourceServerNotFound"): Meaning(
+        "Azure does not find the template database's server.", "Check AZURE_SQL_SERVER_ID, then try again."
+    ),
+    ("Azure SQL", "AuthorizationFailed"): Meaning(
+        "Our application may not make databases on this server.",
+        "Give it the role SQL DB Contributor on the server, then try again.",
+    ),
+    ("Azure SQL", "ServerQuotaExceeded"): Meaning(
+        "The server has no throughput left for another database.",
+        "Have the quota raised, or remove what nobody needs, then try again.",
+    ),
+    ("Azure SQL", "ServerDtuQuotaExceeded"): Meaning(
+        "The server has no throughput left for another database.",
+        "Have the quota raised, or remove what nobody needs, then try again.",
+    ),
+    ("Azure SQL", "SubscriptionVcoreQuotaExceeded"): Meaning(
+        "The subscription has as many cores as Azure allows it.", "Have the quota raised, then try again."
+    ),
+    ("Azure SQL", "ElasticPoolOverStorage"): Meaning(
+        "The elastic pool has no room for another database.", "Give it more storage, then try again."
+    ),
+    ("Azure SQL", "SubscriptionDisabled"): Meaning("The Azure subscription is switched off.", ENGINEER),
+    ("Azure SQL", "ServerDisabled"): Meaning("The SQL server is switched off.", ENGINEER),
+    ("Azure SQL", "ProvisioningDisabled"): Meaning(
+        "Azure makes no database there for this subscription.", "Choose another region or ask Microsoft."
+    ),
+    ("Azure SQL", "ExpiredAuthenticationToken"): Meaning("Our sign-in at Azure had expired.", WAIT),
+    # SQL itself, by the number of the error
+    ("SQL", "4060"): Meaning("The database is not there, or our application may not open it.", ENGINEER),
+    ("SQL", "18456"): Meaning("The database does not let our application sign in.", ENGINEER),
+    ("SQL", "40615"): Meaning(
+        "The server's firewall does not let this machine in.", "Add its address to the firewall's rules, then try again."
+    ),
+    ("SQL", "40613"): Meaning("The database does not answer at the moment.", WAIT),
+    ("SQL", "40501"): Meaning("The database is busy and asks us to slow down.", WAIT),
+    # Azure Key Vault: its inner codes, where it tells them (learn.microsoft.com/azure/key-vault/general/rest-error-codes)
+    ("Azure Key Vault", "Unauthorized"): Meaning(
+        "The key vault does not accept our sign-in.", "Check ENTRA_TENANT_ID and ENTRA_CLIENT_ID, then try again."
+    ),
+    ("Azure Key Vault", "Forbidden"): Meaning("Our identity may not read this secret.", ENGINEER),
+    ("Azure Key Vault", "ForbiddenByRbac"): Meaning(
+        "Our identity has no role on the key vault, or has had it for some minutes only.",
+        "Give it the role Key Vault Secrets User, wait ten minutes, then try again.",
+    ),
+    ("Azure Key Vault", "AccessDenied"): Meaning(
+        "The vault's access policy does not let our identity read secrets.",
+        "Add it to the policy with the permission Get, then try again.",
+    ),
+    ("Azure Key Vault", "ForbiddenByFirewall"): Meaning(
+        "The key vault's firewall does not let this machine in.", "Add its address to the firewall's rules, then try again."
+    ),
+    ("Azure Key Vault", "ForbiddenByConnection"): Meaning(
+        "The key vault is open to private endpoints alone.", "Connect from its network, or open it, then try again."
+    ),
+    ("Azure Key Vault", "SecretDisabled"): Meaning(
+        "The secret is there, and switched off.", "Enable it in the key vault, or name another, then try again."
+    ),
+    ("Azure Key Vault", "ObjectIsDeletedButRecoverable"): Meaning(
+        "The secret was deleted and could still be recovered, so its name is taken.",
+        "Recover it in the key vault, then try again.",
+    ),
+    ("Azure Key Vault", "ObjectIsBeingDeleted"): Meaning(
+        "The key vault is still deleting a secret of this name.", "Wait a minute, then try again."
+    ),
+    ("Azure Key Vault", "ObjectIsBeingRecovered"): Meaning(
+        "The key vault is still recovering the secret.", "Wait a minute, then try again."
+    ),
+    ("Azure Key Vault", "Throttled"): Meaning("The key vault asks us to slow down.", "Wait a minute, then try again."),
     # Supabase
     ("Supabase Auth", "email_exists"): Meaning(
         "Somebody else's account has this email address already.",

@@ -15,6 +15,7 @@ from tenant_provisioning.model.catalog import ReportStrategy, TemplateReport
 from tenant_provisioning.model.errors import (
     DatabaseUnavailable,
     ProvisioningError,
+    StillAtWork,
     VendorRejected,
     VendorUnavailable,
 )
@@ -103,6 +104,8 @@ class _Desk:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return await self._ensure_once(template)
+            except StillAtWork:
+                raise  # it has had its time; a later run goes on waiting for it
             except (VendorUnavailable, DatabaseUnavailable):
                 if attempt == ATTEMPTS:
                     raise

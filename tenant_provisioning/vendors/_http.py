@@ -22,7 +22,7 @@ from typing import Any, Self, TypeVar
 import httpx
 import stamina
 
-from tenant_provisioning.model.errors import VendorError, VendorRejected, VendorUnavailable
+from tenant_provisioning.model.errors import StillAtWork, VendorError, VendorRejected, VendorUnavailable
 from tenant_provisioning.vendors import incidents
 from tenant_provisioning.vendors._answers import NothingDone, Transient, broken, clock, never, refusal
 from tenant_provisioning.vendors.admission import Admission, BucketOf, time_stands_still, uncounted, vendor_deadline
@@ -67,7 +67,7 @@ async def poll(
         if not limit.expired():
             raise
         seen = f"; the vendor last said: {state}" if state else ""
-        raise VendorUnavailable(vendor, operation, f"not finished after {deadline:g} seconds{seen}") from None
+        raise StillAtWork(vendor, operation, f"not finished after {deadline:g} seconds{seen}") from None
     raise AssertionError("unreachable: pauses never run out")
 
 
@@ -203,7 +203,7 @@ class VendorHttp:
     ) -> T:
         """The first answer of `check` that is not Pending, first asked `after` seconds from now.
 
-        Waits as long as the vendor says and grows its pauses where it says nothing. Raises VendorUnavailable when
+        Waits as long as the vendor says and grows its pauses where it says nothing. Raises StillAtWork when
         `deadline` seconds have passed, whatever is going on then.
         """
         return await poll(self.vendor, operation, check, deadline=deadline, after=after)

@@ -18,6 +18,11 @@ from tenant_provisioning.vendors.microsoft import ARM_SCOPE, EntraTokens
 
 VENDOR = "Azure SQL"
 VERSION = {"api-version": "2023-08-01"}
+# conflicts with what Azure is doing at the moment
+PASSING = frozenset({
+    "ConflictingDatabaseOperation", "ConflictingSystemOperationInProgress", "OperationInterrupted",
+    "TargetElasticPoolBeingUpdated", "DatabaseCopyLimitPerReplicaReached",
+})  # fmt: skip
 COMING = frozenset({"Copying", "Creating", "Recovering", "Restoring", "Scaling", "Resuming", "Starting"})
 
 
@@ -61,6 +66,7 @@ class AzureSql(VendorClient):
                 timeout=timeout,
                 attempts=attempts,
                 transport=transport,
+                transient=lambda _, code: code in PASSING,
             )
         )
 
@@ -128,7 +134,7 @@ class AzureSql(VendorClient):
                 response = await self._http.call(
                     "delete database", "DELETE", _path(server, name), params=VERSION, ok=(200, 202, 204)
                 )
-            except VendorRejected as error:
+            except VendorUnavailable as error:
                 if error.code == "ConflictingDatabaseOperation":
                     return Pending("another operation on it is in progress")
                 raise
@@ -158,10 +164,11 @@ class AzureSql(VendorClient):
                 return True
             if state in {"Failed", "Canceled"}:
                 said = reason({"error": error}) or "Azure gives no reason"
-                raise VendorRejected(
-                    VENDOR, operation, f"it ended as {state}: {said}",
-                    code=vendor_code({"error": error}), request_id=request_id(answer, None),
-                )  # fmt: skip
+                code = vendor_code({"error": error})
+                kind = VendorUnavailable if code in PASSING else VendorRejected
+                raise kind(
+                    VENDOR, operation, f"it ended as {state}: {said}", code=code, request_id=request_id(answer, None)
+                )
             return Pending(state, retry_after(answer.headers))
 
         try:

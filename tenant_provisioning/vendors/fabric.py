@@ -165,5 +165,5 @@ def bucket(method: str, path: str) -> str:
 
 
 def _passes(_status: int, code: str | None) -> bool:
-    """A name stays reserved for some minutes after its item was deleted, and is free then."""
-    return code == "ItemDisplayNameNotAvailableYet"
+    """A name stays reserved for a time after what had it was deleted, and is free then."""
+    return code in {"ItemDisplayNameNotAvailableYet", "WorkspaceNameIsReserved"}

@@ -187,12 +187,12 @@ class _Bearer(httpx.Auth):
 
 
 async def _says_expired(response: httpx.Response) -> bool:
-    """Fabric says it with 401 and a header, Power BI with 403 and a body."""
+    """Fabric says it with 401 and a header, Power BI with 403 and a body, Azure's Resource Manager with a word of its own."""
     if response.status_code not in {401, 403}:
         return False
     await response.aread()
     told = response.headers.get("x-ms-public-api-error-code") or vendor_code(json_body(response))
-    return told == "TokenExpired"
+    return told in {"TokenExpired", "ExpiredAuthenticationToken"}
 
 
 def _refused(answer: dict[str, Any]) -> VendorRejected:

@@ -163,6 +163,7 @@ def _explained(result: Result) -> str:
     "--only", default="", help="Only cases whose name contains this, as in “hosting_domain: vercel.add_domain x lost”."
 )
 @click.option("--sample", default=0, help="So many cases, drawn by --seed, instead of all.")
+@click.option("--skip", default=0, help="So many cases, in the order of --seed, are not run: an earlier run did them.")
 @click.option("--seed", default=1, show_default=True, help="The order of the cases, and which a sample holds.")
 @click.option(
     "--attempts", default=1, show_default=True, help="Attempts of a call within a client; 1 leaves all to the steps."
@@ -171,7 +172,9 @@ def _explained(result: Result) -> str:
 @click.option(
     "--to-the-end", is_flag=True, help="Tell every chapter to its end, also where the state is the clean run's again."
 )
-def main(*, workers: int, only: str, sample: int, seed: int, attempts: int, server: str, to_the_end: bool) -> None:
+def main(
+    *, workers: int, only: str, sample: int, skip: int, seed: int, attempts: int, server: str, to_the_end: bool
+) -> None:
     """Every vendor call and every commit of a tenant's story x every kind of fault, and what became of each."""
     began = time.monotonic()
 
@@ -179,7 +182,7 @@ def main(*, workers: int, only: str, sample: int, seed: int, attempts: int, serv
         wanted = [(point, fault) for point, fault in cases if only in f"{point.chapter}/{point} x {fault}"]
         random.Random(seed).shuffle(wanted)  # noqa: S311 - repeatable on purpose
         if not sample:
-            return wanted
+            return wanted[skip:]
         numbers = Counter[str]()  # a sample holds as many different faults as it can
         ranked = [(numbers.update([fault]), numbers[fault], at) for at, (_, fault) in enumerate(wanted)]
         return [wanted[at] for _, _, at in sorted(ranked, key=lambda one: one[1:])][:sample]

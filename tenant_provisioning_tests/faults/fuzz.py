@@ -9,6 +9,8 @@ import io
 import json
 import random
 import tempfile
+import warnings
+import zipfile
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -171,11 +173,48 @@ class Fuzz:
         self._try("files", lambda: _read_json(io.BytesIO(b'{"name": "' + b"A" * 10_000_000)), RequestInvalid)
 
     def packages(self, folder: Path, times: int) -> None:
-        """.pbix packages: facts, or a reason."""
+        """.pbix packages, damaged ones and hostile ones by turns: facts, or a reason; nothing is unpacked to anywhere."""
         sound, path = pbix_bytes("Fuzz"), folder / "fuzz.pbix"
-        for _ in range(times):
-            path.write_bytes(self.bytes_like(sound))
+        before = sorted(folder.rglob("*"))
+        for number in range(times):
+            path.write_bytes(self.bytes_like(sound) if number % 2 else self._hostile_package(sound))
             self._try("packages", lambda: inspect_pbix(path), PbixInvalid)
+        path.unlink(missing_ok=True)
+        self._note("", sorted(folder.rglob("*")) != before, "a package has left files", folder)
+
+    def _hostile_package(self, sound: bytes) -> bytes:
+        """A sound package in which one part is a bomb, lies about itself, leads out of the folder or is something else."""
+        with zipfile.ZipFile(io.BytesIO(sound)) as package:
+            parts = [(name, package.read(name)) for name in package.namelist()]
+        at = self._random.randrange(len(parts))
+        name, data = parts[at]
+        prefix = b""
+        match self._random.randrange(8):
+            case 0:  # a bomb: a few kB that unpack to megabytes
+                parts[at] = (
+                    name,
+                    self._random.choice([b"\0", b"[", b"A\0"]) * self._random.randint(100_000, 2_000_000),
+                )
+            case 1:
+                parts.append((self._random.choice(["../../", "/etc/", "C:\\", "..\\"]) + name, data))
+            case 2:
+                parts.append((name, data))
+            case 3:
+                prefix = self._random.choice([b"MZ", b"%PDF-1.7\n", b"\x7fELF", b"GIF89a", b"\x1f\x8b", b"Rar!"])
+            case 4:  # a package in a package
+                parts[at] = (name, sound)
+            case 5:
+                parts[at] = (name, str(self._value())[:100_000].encode("utf-16-le", "surrogatepass"))
+            case 6:
+                parts += [(f"Report/StaticResources/{number}", b"") for number in range(self._random.randint(1, 3000))]
+            case _:
+                del parts[at]
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as package, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of two parts with one name
+            for part, content in parts:
+                package.writestr(part, content)
+        return prefix + buffer.getvalue()
 
     def catalogs(self, folder: Path, times: int) -> None:
         """Catalogs: mistakes are listed, whatever stands in a file."""
@@ -188,9 +227,19 @@ class Fuzz:
         for _ in range(times):
             file = self._random.choice(files)
             sound = file.read_bytes()
-            file.write_bytes(self.bytes_like(sound))
+            file.write_bytes(self.bytes_like(sound) if self._random.random() < 0.5 else self._hostile_lines(sound))
             self._try("catalogs", lambda: check_catalog(folder), ())
             file.write_bytes(sound)
+
+    def _hostile_lines(self, sound: bytes) -> bytes:
+        """A YAML file in which the values of one or two lines are something else, in quotes or without."""
+        lines = sound.decode().splitlines()
+        for _ in range(self._random.randint(1, 2)):
+            at = self._random.randrange(len(lines))
+            value = str(self._value())[:50_000]
+            said = json.dumps(value) if self._random.random() < 0.7 else value
+            lines[at] = f"{lines[at].partition(':')[0]}: {said}"
+        return "\n".join(lines).encode("utf-8", "replace")
 
     def _try(self, what: str, attempt: Callable[[], Any], expected: Any) -> None:
         self.tried.counts[what] += 1
@@ -226,12 +275,12 @@ async def _all(url: str, times: int, seed: int) -> Tried:
             await fuzz.requests(db, times)
         fuzz.files(times)
         fuzz.packages(folder, times)
-        fuzz.catalogs(folder / "catalog", times // 10)
+        fuzz.catalogs(folder / "catalog", times)
     return fuzz.tried
 
 
 @click.command()
-@click.option("--times", default=5000, show_default=True, help="Attempts of each kind; a tenth of them for catalogs.")
+@click.option("--times", default=5000, show_default=True, help="Attempts of each kind.")
 @click.option("--seed", default=1, show_default=True, help="Where the chance begins.")
 def main(*, times: int, seed: int) -> None:
     """Try hostile input. Exit code 0 only when every refusal was clear and nothing was stored that should not be."""

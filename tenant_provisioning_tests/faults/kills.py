@@ -25,11 +25,15 @@ import psutil
 import psycopg
 from psycopg.rows import dict_row
 
+from tenant_provisioning.embedded.orchestration import DagsterReadiness
+from tenant_provisioning.embedded.portal import PortalReadiness
 from tenant_provisioning.embedded.watchdog import end_marked, marked
 
 COMMAND = [sys.executable, "-c", "from tenant_provisioning.cli import main; main()"]
-STARTING, ENDING = 400, 400  # seconds that a busy machine may need
-VICTIMS = ("run worker", "daemon", "code server", "webserver", "postgres", "simulator", "supervisor", "everything")
+STARTING, ENDING = 700, 600  # seconds that a busy machine may need
+VICTIMS = (
+    "run worker", "daemon", "code server", "webserver", "portal", "postgres", "simulator", "supervisor", "everything",
+)  # fmt: skip
 CHAPTERS = ("provisioning", "go_live", "rollback")
 ENDS = {"provisioning": "pending_qa", "go_live": "active", "rollback": "rolled_back"}
 UNDER_WAY = {
@@ -39,7 +43,7 @@ UNDER_WAY = {
 }
 WORDS = {
     "daemon": "dagster._daemon", "webserver": "dagster_webserver", "code server": "dagster api grpc",
-    "postgres": "bin/postgres -D", "simulator": "tenant_provisioning.simulator",
+    "portal": "tenant_provisioning.portal", "postgres": "bin/postgres -D", "simulator": "tenant_provisioning.simulator",
 }  # fmt: skip
 
 
@@ -60,12 +64,13 @@ class RealStack:
     def __init__(self, folder: Path, latency: float) -> None:
         self.folder, self._latency = folder.resolve(), latency
         self._environment = {**os.environ, "DATA_DIR": str(self.folder)}
-        self._marker = hashlib.sha256(str(self.folder).encode()).hexdigest()[:16] + ":"
+        self._marker = _marker(self.folder)
         self._up: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Everything is up."""
         options = ["up", "--latency", "realistic", "--scale", str(self._latency)]
+        (self.folder / "up.env").unlink(missing_ok=True)
         with (self.folder / "up.log").open("ab") as log:
             self._up = subprocess.Popen(
                 [*COMMAND, *options],
@@ -106,27 +111,37 @@ class RealStack:
 
     def kill(self, victim: str) -> int:
         """How many processes were killed, all at once."""
-        parts = marked(self._marker)
         above = [psutil.Process(self._up.pid)] if self._up is not None and self._up.poll() is None else []
-        if victim == "supervisor":
-            chosen = above
-        elif victim == "everything":
-            chosen = [*above, *parts]
-        elif victim == "run worker":
-            servers = {process.pid for process in parts if WORDS["code server"] in _line(process)}
-            chosen = [process for process in parts if _parent(process) in servers and "spawn_main" in _line(process)]
+        if victim in {"supervisor", "everything"}:
+            chosen = above if victim == "supervisor" else [*above, *marked(self._marker)]
         else:
-            chosen = [process for process in parts if WORDS[victim] in _line(process)]
+            chosen = processes_of(victim, self.folder)
         for process in chosen:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.send_signal(signal.SIGKILL)
+        ports = json.loads((self.folder / "ports.json").read_text())
+        self._looked_at = {"portal": PortalReadiness(ports["portal"]), "Dagster": DagsterReadiness(ports["dagster"])}
         if above and above[0] in chosen and self._up is not None:
             self._up.wait()
-            while marked(self._marker):  # the watchdog's part
-                time.sleep(0.2)
-            (self.folder / "up.env").unlink(missing_ok=True)
+            if victim == "supervisor":
+                self._wait_for_the_watchdog()
             self.start()
         return len(chosen)
+
+    def _wait_for_the_watchdog(self) -> None:
+        """It takes away what the supervisor has left; where it was killed too, that is the next start's part."""
+        deadline = time.monotonic() + STARTING
+        while marked(self._marker):
+            if time.monotonic() > deadline:
+                raise RuntimeError("the watchdog has left processes running")
+            time.sleep(0.2)
+
+    def serves(self) -> str:
+        """Which of the parts that people look at has not answered since the kill; empty when all have."""
+        deadline, silent = time.monotonic() + STARTING, list(self._looked_at)
+        while time.monotonic() < deadline and (silent := [part for part in silent if not self._looked_at[part]()]):
+            time.sleep(0.5)
+        return ", ".join(silent)
 
     def rows(self, database: str, query: str, *arguments: Any) -> list[dict[str, Any]]:
         """What a database answers; nothing while it is away."""
@@ -145,6 +160,19 @@ class RealStack:
         told["fabric"].pop("deletedWorkspaces", None)
         told["powerbi"].pop("imports", None)
         return json.dumps(told)
+
+
+def processes_of(victim: str, data_dir: Path) -> list[psutil.Process]:
+    """The processes of this kind in the stack of this data directory; those of a run worker are the runs' that are under way."""
+    parts = marked(_marker(data_dir))
+    if victim != "run worker":
+        return [process for process in parts if WORDS[victim] in _line(process)]
+    servers = {process.pid for process in parts if WORDS["code server"] in _line(process)}
+    return [process for process in parts if _parent(process) in servers and "spawn_main" in _line(process)]
+
+
+def _marker(data_dir: Path) -> str:
+    return hashlib.sha256(str(data_dir.resolve()).encode()).hexdigest()[:16] + ":"
 
 
 def _line(process: psutil.Process) -> str:
@@ -226,22 +254,23 @@ class Tenant:
         return rows[0] if rows else {}
 
     def _wrong(self, chapter: str) -> str:
-        """What the rows, Dagster's runs and the vendors say against the chapter's end; empty when nothing does."""
-        if len(self.stack.rows("platform", "select id from organizations where subdomain = %s", self.name)) != 1:
-            return "the request is there more than once"
-        runs = "select status, count(*) as runs from runs where partition = %s group by status"
+        """What the rows, Dagster's runs, the vendors and the parts say against the chapter's end; empty when nothing does."""
         self._wait(lambda: not self._unfinished(), 120)
-        if left := self._unfinished():
-            return f"runs that never end: {left}"
+        runs = "select status, count(*) as runs from runs where partition = %s group by status"
         told = {row["status"]: row["runs"] for row in self.stack.rows("dagster", runs, self.name)}
-        if told.get("SUCCESS", 0) > CHAPTERS.index(chapter) + 1:
-            return f"it was run more often than asked for: {told}"
         running = "select step from provisioning_steps where organization_id = %s and state = 'running'"
-        if steps := self.stack.rows("platform", running, self._row()["id"]):
-            return f"steps that never end: {steps}"
-        if chapter == "rollback" and self.name in self.stack.snapshot():
-            return "the vendors still hold something of it"
-        return ""
+        asked = self.stack.rows("platform", "select id from organizations where subdomain = %s", self.name)
+        doubts = {
+            f"the request is there {len(asked)} times": len(asked) != 1,
+            f"runs that never end: {self._unfinished()}": bool(self._unfinished()),
+            f"it was run more often than asked for: {told}": told.get("SUCCESS", 0) > CHAPTERS.index(chapter) + 1,
+            "steps that never end": bool(self.stack.rows("platform", running, self._row()["id"])),
+            "the vendors still hold something of it": chapter == "rollback" and self.name in self.stack.snapshot(),
+        }
+        silent = self.stack.serves()
+        return "; ".join(
+            [doubt for doubt, is_so in doubts.items() if is_so] + ([f"silent: {silent}"] if silent else [])
+        )
 
     def _unfinished(self) -> list[str]:
         query = "select run_id from runs where partition = %s and status not in ('SUCCESS', 'FAILURE', 'CANCELED')"

@@ -103,34 +103,41 @@ def small_catalog(folder: Path) -> Catalog:
 
 @dataclass(frozen=True)
 class Rows:
-    """Every row of the platform database and how far its sequences have come. Brought back in milliseconds, unlike a database."""
+    """Every row of the platform database, copied within the server, and how far its sequences have come.
 
-    tables: dict[str, bytes]
+    Brought back in one exchange, unlike a database.
+    """
+
+    copies: tuple[tuple[str, str], ...]  # a table, and where its rows are kept
     sequences: dict[str, int | None]
 
     @classmethod
-    def of(cls, connection: psycopg.Connection[Any]) -> "Rows":
-        """Those that are there now."""
-        tables = {}
-        for (table,) in connection.execute(
-            "select format('%I.%I', schemaname, tablename) from pg_tables where schemaname in ('public', 'auth')"
-        ).fetchall():
-            with connection.cursor().copy(f"copy {table} to stdout".encode()) as copy_out:
-                tables[table] = b"".join(bytes(part) for part in copy_out)
-        sequences = connection.execute("select format('%I.%I', schemaname, sequencename), last_value from pg_sequences")
-        return cls(tables, dict(sequences.fetchall()))
+    def of(cls, connection: psycopg.Connection[Any], schema: str) -> "Rows":
+        """Those that are there now, kept in a schema of this name."""
+        tables = connection.execute(
+            """select format('%%I.%%I', schemaname, tablename), format('%%I.%%I', %(schema)s::text, schemaname || '_' || tablename)
+               from pg_tables where schemaname in ('public', 'auth') and tablename <> all (%(unchanging)s)""",
+            {"schema": schema, "unchanging": list(UNCHANGING)},
+        ).fetchall()
+        with connection.transaction():
+            connection.execute(sql.SQL("create schema {}").format(sql.Identifier(schema)))
+            for table, copied in tables:
+                connection.execute(f"create unlogged table {copied} as table {table}".encode())
+        sequences = connection.execute(
+            "select format('%I.%I', schemaname, sequencename), last_value from pg_sequences where schemaname = 'public'"
+        )
+        return cls(tuple(tables), dict(sequences.fetchall()))
 
     def bring_back(self, connection: psycopg.Connection[Any]) -> None:
         """These and no others."""
         connection.execute(END_OTHERS)
-        with connection.transaction():
+        with connection.pipeline(), connection.transaction():
             connection.execute("set local session_replication_role = replica")  # neither triggers nor foreign keys
-            for table, rows in self.tables.items():
-                if table.split(".")[1] in UNCHANGING:
-                    continue
+            for table, copied in self.copies:
                 connection.execute(f"delete from {table}".encode())  # noqa: S608 - the catalog named it
-                with connection.cursor().copy(f"copy {table} from stdin".encode()) as copy_in:
-                    copy_in.write(rows)
+                connection.execute(
+                    f"insert into {table} overriding system value select * from {copied}".encode()  # noqa: S608
+                )
             for sequence, value in self.sequences.items():
                 connection.execute("select setval(%s, %s, %s)", (sequence, value or 1, value is not None))
 
@@ -154,7 +161,8 @@ class Lab:
         self.world = WorldProcess(folder)
         self.catalog = small_catalog(folder / "catalog")
         self.said = Said()
-        logging.getLogger().addHandler(_Ear(self.said))
+        self._ear = _Ear(self.said)
+        logging.getLogger().addHandler(self._ear)
         logging.getLogger().setLevel(logging.INFO)
         stamina.set_testing(True, attempts=10, cap=True)  # nobody waits; how often a call is tried says CALL_ATTEMPTS
         name = f"faults_{os.getpid()}_{number}"
@@ -169,10 +177,17 @@ class Lab:
         self.world.ask("seed_reports", [
             (report.source_report_id, report.title) for report in self.catalog.reports if report.source_report_id
         ])  # fmt: skip
-        self.runs = Runs()
+        self.runs, self._kept = Runs(), 0
         self._configure()
         self.jobs = Jobs(self.platform)
         self._beginning = self.keep("beginning")
+
+    def close(self) -> None:
+        """Its connections are closed, and it hears nothing any more."""
+        self._rows.close()
+        self._reader.close()
+        logging.getLogger().removeHandler(self._ear)
+        stamina.set_testing(False)
 
     def begin(self) -> None:
         """Back to the time before the tenant."""
@@ -181,7 +196,8 @@ class Lab:
     def keep(self, name: str, run: str | None = None, done: frozenset[str] = frozenset()) -> Moment:
         """This moment, to go back to."""
         self.world.ask("keep", name)
-        return Moment(name, Rows.of(self._reader), copy.deepcopy(self.runs), run, done)
+        self._kept += 1
+        return Moment(name, Rows.of(self._reader, f"kept_{self._kept}"), copy.deepcopy(self.runs), run, done)
 
     def go_back_to(self, moment: Moment, **settings: Any) -> None:
         """Everything is as it was at that moment; with these settings changed."""
@@ -199,9 +215,11 @@ class Lab:
         """What a process keeps in memory is forgotten."""
         entra_tokens.cache_clear()
 
-    def rows(self, query: str) -> list[dict[str, Any]]:
-        """What the platform database answers."""
-        return self._rows.execute(query.encode()).fetchall()
+    def rows(self, *queries: str) -> list[list[dict[str, Any]]]:
+        """What the platform database answers to each, all asked in one exchange."""
+        with self._rows.pipeline():
+            asked = [self._rows.execute(query.encode()) for query in queries]
+        return [answer.fetchall() for answer in asked]
 
     def _configure(self, **settings: Any) -> None:
         simulated = {name.lower(): value for name, value in SIMULATED_WORLD.items()}
@@ -249,4 +267,8 @@ KEY = generate_key()
 def new_lab(postgres_url: Callable[[str], str], number: int, *, attempts: int = 1) -> Iterator[Lab]:
     """A laboratory; its files go at the end, its databases with the server."""
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
-        yield Lab(postgres_url, number, Path(folder), attempts=attempts)
+        lab = Lab(postgres_url, number, Path(folder), attempts=attempts)
+        try:
+            yield lab
+        finally:
+            lab.close()

@@ -62,8 +62,8 @@ class Difference:
 def whole(lab: Lab) -> Whole:
     """The laboratory's state as it is now."""
     snapshot, mails = lab.world.ask("snapshot"), lab.world.ask("mails")
-    names = _names(snapshot)
-    for row in lab.rows("select id from organizations"):
+    names, answers = _names(snapshot), dict(zip(QUERIES, lab.rows(*QUERIES.values()), strict=True))
+    for row in answers["organizations"]:
         names[str(row["id"])] = "the organization"
     arrived = {(recipient, subject) for recipient, subject, _ in mails}
     return Whole(
@@ -71,8 +71,8 @@ def whole(lab: Lab) -> Whole:
         Counter(f"“{subject}” to {recipient}" for recipient, subject, _ in mails),
         Counter(
             f"{table}: {_told(_row(table, row, names, arrived), names)}"
-            for table, query in QUERIES.items()
-            for row in lab.rows(query)
+            for table, rows in answers.items()
+            for row in rows
         ),
     )
 

@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import dataclass
 from email import message_from_bytes, policy
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -17,10 +18,23 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from tenant_provisioning.simulator.app import build_world
 from tenant_provisioning.simulator.faults import FaultPlan
+from tenant_provisioning.simulator.latency import Latency
 from tenant_provisioning.simulator.server import serve
 from tenant_provisioning.simulator.world import World
 
 HANG_SECONDS = 60
+A_DAY = 86_400.0
+
+
+@dataclass(frozen=True)
+class Endless(Latency):
+    """Every answer at once, and one process in the background that takes a day."""
+
+    process: str = ""
+
+    def lasts(self, process: str) -> float:
+        """Seconds until the background process is done."""
+        return A_DAY if process == self.process else 0.0
 
 
 class Post:
@@ -121,6 +135,7 @@ class _Desk:
         for table, kept in self._world._tables.items():
             kept._records = dict(tables.get(table, {}))
         self._world.random.setstate(randomness)
+        self._world._skew = 0.0
         self._world._make_vendors()  # as after a restart: each makes its indexes anew from its tables
         self._post.mails = list(mails)
         self._world.log.clear()
@@ -139,6 +154,14 @@ class _Desk:
         """A fault in the way of the n-th mail."""
         self._post.strike(kind, nth)
 
+    def endless(self, process: str) -> None:
+        """A process in the background, such as `powerbi.import`, does not come to its end."""
+        self._world.latency = Endless(process=process)
+
+    def a_day_later(self) -> None:
+        """Whatever went on in the background is done."""
+        self._world.advance(A_DAY)
+
     def struck(self) -> bool:
         """Whether the one fault in force has happened."""
         return any(fault.struck for fault in self._world.faults.all()) or bool(
@@ -148,6 +171,7 @@ class _Desk:
     def calm(self) -> None:
         """No fault any more."""
         self._world.faults.clear()
+        self._world.latency = Latency()
         self._post.calm()
 
     def calls(self) -> list[str]:

@@ -13,7 +13,9 @@ from tenant_provisioning.model.errors import (
 from tenant_provisioning.model.lifecycle import LONGEST_WAIT, MOST_WAITS, wait_before_attempt
 from tenant_provisioning.model.meanings import MEANINGS, WAIT, in_plain_words, meaning_of
 
-VENDORS = {"GoDaddy", "Vercel", "Microsoft Entra", "Microsoft Fabric", "Power BI", "Supabase Auth"}
+VENDORS = {
+    "GoDaddy", "Vercel", "Microsoft Entra", "Microsoft Fabric", "Power BI", "Supabase Auth", "Azure SQL", "SQL", "Azure Key Vault",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(("vendor", "code"), MEANINGS)

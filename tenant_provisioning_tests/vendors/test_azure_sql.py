@@ -80,3 +80,13 @@ async def test_an_operation_at_another_host_gets_no_token(tokens: EntraTokens) -
             await azure.copy_database(SERVER, "acme", source=SOURCE, tags={}, deadline=5)
 
     assert set(seen) == {"management.azure.com"}
+
+
+async def test_what_azure_is_doing_at_the_moment_is_worth_another_attempt(azure: AzureSql, simulator: Any) -> None:
+    simulator.fault("azure_sql", "put_database", "error_before", status=409, code="ConflictingDatabaseOperation")
+
+    with pytest.raises(VendorUnavailable) as conflict:
+        await azure.copy_database(SERVER, "acme", source=SOURCE, tags={}, deadline=10)
+
+    assert conflict.value.code == "ConflictingDatabaseOperation"
+    assert (await azure.copy_database(SERVER, "acme", source=SOURCE, tags={}, deadline=10)).status == "Online"

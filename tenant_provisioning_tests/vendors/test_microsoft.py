@@ -144,9 +144,10 @@ async def test_no_credential_at_all_or_an_unusable_file_is_a_mistake_in_the_sett
 
 FABRIC_SAYS = httpx.Response(401, headers={"x-ms-public-api-error-code": "TokenExpired"})
 POWERBI_SAYS = httpx.Response(403, json={"error": {"code": "TokenExpired", "message": "Access token has expired"}})
+AZURE_SAYS = httpx.Response(401, json={"error": {"code": "ExpiredAuthenticationToken", "message": "It has expired."}})
 
 
-@pytest.mark.parametrize("expired", [FABRIC_SAYS, POWERBI_SAYS], ids=["401 and a header", "403 and a body"])
+@pytest.mark.parametrize("expired", [FABRIC_SAYS, POWERBI_SAYS, AZURE_SAYS], ids=["Fabric", "Power BI", "Azure"])
 async def test_an_expired_token_is_renewed_and_even_a_create_is_sent_again(
     simulator: Any, expired: httpx.Response
 ) -> None:
