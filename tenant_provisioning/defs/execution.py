@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 
 from tenant_provisioning.defs.platform import Platform
-from tenant_provisioning.model.errors import ProvisioningError, VendorError, VendorUnavailable, passes_in
+from tenant_provisioning.model.errors import ProvisioningError, StillAtWork, VendorError, VendorUnavailable, passes_in
 from tenant_provisioning.model.meanings import in_plain_words
 from tenant_provisioning.steps.context import StepContext, StepResult, open_context
 from tenant_provisioning.steps.outcome import record_failure
@@ -19,6 +19,7 @@ Action = Callable[[StepContext], Awaitable[StepResult]]
 RunContext = dg.AssetExecutionContext | dg.OpExecutionContext | dg.AssetCheckExecutionContext
 Metadata = dict[str, dg.MetadataValue[Any]]
 AGAIN = "rematerialize"
+LONGEST_STAY = 300
 
 
 async def perform(
@@ -61,9 +62,14 @@ async def carry_out(
 
 
 def retry_or_failure(context: RunContext, platform: Platform, error: ProvisioningError) -> Exception:
-    """What Dagster is told about an error: to try again, while it may pass and the run has attempts left, or that it is final."""
+    """What Dagster is told about an error: to try again, while it may pass and the run has attempts left, or that it is final.
+
+    What has had its deadline already, and what passes in more than `LONGEST_STAY` seconds, is left to a later run: this one holds a
+    place in the queue. The sensors launch that one when its time has come.
+    """
     asked = passes_in(error)
-    if asked is None or context.retry_number >= platform.settings.step_retries:
+    is_for_later = isinstance(error, StillAtWork) or (asked or 0) > LONGEST_STAY
+    if asked is None or is_for_later or context.retry_number >= platform.settings.step_retries:
         return failure(error)
     wait = max(asked, platform.settings.step_retry_wait)
     context.log.warning(f"{error}; trying again in {wait:.0f} s")

@@ -1,14 +1,19 @@
 """A vendor that is away for long: the attempt ends, says why and when it goes on, and goes on by itself once the vendor is back."""
 
+import logging
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
 
 import dagster as dg
 import pytest
 
 from tenant_provisioning.defs import sensors
 from tenant_provisioning.defs.decisions import Decision, RollbackDecision, RunState, Situation, decide, decide_rollback
+from tenant_provisioning.defs.execution import LONGEST_STAY, retry_or_failure
 from tenant_provisioning.defs.platform import Platform
+from tenant_provisioning.model.errors import StillAtWork, VendorUnavailable
 from tenant_provisioning.model.lifecycle import MOST_WAITS
 from tenant_provisioning.model.lifecycle import DeploymentStatus as Status
 from tenant_provisioning.model.tenant import Organization
@@ -32,6 +37,25 @@ def test_a_run_that_a_person_cancelled_does_not_go_on_by_itself() -> None:
 def test_a_rollback_waits_for_its_time_too() -> None:
     assert decide_rollback(situation(waits=True)) is RollbackDecision.WAIT
     assert decide_rollback(situation(waits=True, attempt=RunState.FAILED)) is RollbackDecision.COUNT_FAILURE
+
+
+@pytest.mark.parametrize(
+    ("error", "stays"),
+    [
+        (VendorUnavailable("GoDaddy", "put record", "away"), True),
+        (VendorUnavailable("GoDaddy", "put record", "too many requests", retry_after=LONGEST_STAY), True),
+        (VendorUnavailable("GoDaddy", "put record", "too many requests", retry_after=LONGEST_STAY + 1), False),
+        (StillAtWork("Fabric", "create lakehouse", "not finished after 900 seconds"), False),
+    ],
+)
+def test_a_run_keeps_its_place_only_for_what_passes_soon(
+    settings: Settings, error: VendorUnavailable, stays: bool
+) -> None:
+    context: Any = SimpleNamespace(retry_number=0, log=logging.getLogger(__name__))
+
+    told = retry_or_failure(context, Platform(lambda: settings), error)
+
+    assert isinstance(told, dg.RetryRequested if stays else dg.Failure)
 
 
 @pytest.fixture
