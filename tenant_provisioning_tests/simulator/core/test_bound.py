@@ -82,7 +82,7 @@ def test_more_calls_than_a_minute_allows_take_longer_than_their_path() -> None:
 def test_the_simulator_follows_real_calls_and_keeps_no_token(
     simulator: Any, signed_in: Callable[[str], httpx.Client]
 ) -> None:
-    simulator.control("PUT", "latency", {"profile": "realistic", "scale": 0.01})
+    simulator.control("PUT", "latency", {"profile": "realistic", "scale": 0.1})
     simulator.control("POST", "followed")
     fabric = signed_in("fabric")
     body = {"displayName": "acme", "capacityId": "33333333-3333-4333-8333-333333333333"}
@@ -97,7 +97,7 @@ def test_the_simulator_follows_real_calls_and_keeps_no_token(
     path = [name.split()[0] for name in followed["bound"]["path"]]
     assert path == ["entra.token", "fabric.create_workspace", "fabric.capacity_assignment", "fabric.get_workspace"]
     # token 0.25, half of create 1.5, the assignment 5, half of a read 0.12, all scaled: the answer counts from its middle
-    assert followed["bound"]["critical_path"] == pytest.approx((0.25 + 0.75 + 5 + 0.06) / 100)
+    assert followed["bound"]["critical_path"] == pytest.approx((0.25 + 0.75 + 5 + 0.06) / 10)
     assert "eyJ" not in str(followed)
     simulator.control("DELETE", "followed")
     assert simulator.control("GET", "followed")["calls"] == []
