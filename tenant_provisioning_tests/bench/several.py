@@ -83,6 +83,10 @@ class Parts:
         """What the platform database answers."""
         return _rows(self.database_url, query, arguments)
 
+    def answers(self, *queries: str) -> list[list[dict[str, Any]]]:
+        """What the platform database answers to each."""
+        return [self.rows(query) for query in queries]
+
     def dagster_rows(self, query: str, *arguments: Any) -> list[dict[str, Any]]:
         """What Dagster's storage answers."""
         return _rows(self.storage_url, query, arguments)

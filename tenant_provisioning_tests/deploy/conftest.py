@@ -4,6 +4,7 @@ There is no daemon: a test hands runs to the launcher itself, and does what the 
 them. `make bench` has the daemon, and hosts of their own.
 """
 
+import itertools
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -29,6 +30,8 @@ from tenant_provisioning_tests.deploy.celery import (
     start_worker,
 )
 from tenant_provisioning_tests.faults.lab import TRIGGERS, Rows
+
+NUMBERS = itertools.count(1)
 
 SILENCE = 2  # seconds; the profile's minute is for machines that are not this one
 
@@ -58,6 +61,10 @@ class Several:
         """What the platform database answers."""
         with psycopg.connect(self.database_url, row_factory=dict_row) as connection:
             return connection.execute(query.encode(), arguments).fetchall()
+
+    def answers(self, *queries: str) -> list[list[dict[str, Any]]]:
+        """What the platform database answers to each."""
+        return [self.rows(query) for query in queries]
 
     def launch(self, tenant: str) -> dg.DagsterRun:
         """A run that makes everything for the tenant, handed to the launcher."""
@@ -143,6 +150,6 @@ def fresh(several: Several, world: World, onboarding_form: Callable[..., dict[st
     with psycopg.connect(several.database_url, autocommit=True) as connection:
         for (command,) in connection.execute(TRIGGERS).fetchall():
             connection.execute(command)
-        before = Rows.of(connection)
+        before = Rows.of(connection, f"kept_{next(NUMBERS)}")
         yield several
         before.bring_back(connection)

@@ -215,7 +215,7 @@ class Lab:
         """What a process keeps in memory is forgotten."""
         entra_tokens.cache_clear()
 
-    def rows(self, *queries: str) -> list[list[dict[str, Any]]]:
+    def answers(self, *queries: str) -> list[list[dict[str, Any]]]:
         """What the platform database answers to each, all asked in one exchange."""
         with self._rows.pipeline():
             asked = [self._rows.execute(query.encode()) for query in queries]

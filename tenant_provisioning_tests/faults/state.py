@@ -62,7 +62,7 @@ class Difference:
 def whole(lab: Lab) -> Whole:
     """The laboratory's state as it is now."""
     snapshot, mails = lab.world.ask("snapshot"), lab.world.ask("mails")
-    names, answers = _names(snapshot), dict(zip(QUERIES, lab.rows(*QUERIES.values()), strict=True))
+    names, answers = _names(snapshot), dict(zip(QUERIES, lab.answers(*QUERIES.values()), strict=True))
     for row in answers["organizations"]:
         names[str(row["id"])] = "the organization"
     arrived = {(recipient, subject) for recipient, subject, _ in mails}

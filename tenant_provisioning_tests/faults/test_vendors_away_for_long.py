@@ -137,7 +137,7 @@ def test_the_wait_ends_reason_and_next_time_are_told_and_it_goes_on_by_itself(st
         assert "It goes on by itself at " in told["status_reason"]
         least = max(FIRST_WAIT * 2**attempt if trouble.chapter == "provisioning" else FIRST_WAIT, trouble.asked)
         assert told["next_attempt_at"] - began >= least
-        lab.rows("update organizations set next_attempt_at = next_attempt_at + interval '1 hour' returning id")
+        lab.answers("update organizations set next_attempt_at = next_attempt_at + interval '1 hour' returning id")
         runs = len(lab.runs.known)
         story.turn(trouble.chapter)
         assert len(lab.runs.known) == runs, "it did not wait for its time"
@@ -169,5 +169,5 @@ def test_going_live_waits_for_a_vendor_who_is_away_and_the_approval_stands(stage
 
 def organization(lab: Lab) -> dict[str, Any]:
     """The tenant's row."""
-    [[row]] = lab.rows("select * from organizations")
+    [[row]] = lab.answers("select * from organizations")
     return row
