@@ -185,6 +185,32 @@ def in_qa(requested: Desk) -> Desk:
     return requested
 
 
+def test_of_two_runs_for_one_tenant_one_works_and_the_other_is_told_and_changes_nothing(
+    requested: Desk, world: Any
+) -> None:
+    other = requested.instance.create_run_for_job(
+        requested.definitions.resolve_job_def("provision_tenant"), tags={PARTITION: requested.organization.subdomain}
+    )  # a person has launched it in the UI, and it has got as far as its claim
+    requested.rows(lambda db: organizations.claim(db, requested.organization.id, other.run_id, actor="test"))
+    before = world.snapshot()
+
+    late = requested.run("provision_tenant")
+
+    assert not late.success
+    failures = [event.step_failure_data for event in late.all_events if event.is_step_failure]
+    assert failures
+    assert all(
+        told.user_failure_data and "another run is at work on acme" in str(told.user_failure_data.description)
+        for told in failures
+    )
+    assert world.snapshot() == before
+    holder = requested.rows(lambda db: organizations.get_organization(db, requested.organization.id)).claimed_by_run
+    assert holder == other.run_id
+    requested.rows(lambda db: organizations.release(db, requested.organization.id, other.run_id))
+    assert requested.run("provision_tenant").success
+    assert requested.status is Status.PENDING_QA
+
+
 def test_provisioning_lets_nobody_in_and_going_live_asks_every_check_again_before_it_does(
     provisioned: Desk, sink: MailSink
 ) -> None:
