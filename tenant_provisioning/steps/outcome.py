@@ -117,16 +117,21 @@ async def explain_failed_rollback(
 
 
 async def remaining_steps(db: Database, organization_id: UUID, template_keys: Sequence[str]) -> tuple[str, ...]:
-    """The steps still to do, in order: those not done, and those whose blocking check has not passed.
+    """The steps still to do, in order: those not done, and those with a check that blocks and has not passed, or that a run which
+    died had not asked yet.
 
     Never empty: the organization's record, which moves it on, is always among them.
     """
     planned = planned_steps(template_keys)
     unfinished = set(await progress.unfinished_steps(db, organization_id, planned))
-    verdicts = await qa_results.latest_verdicts(db, organization_id)
-    doubtful = {result.step for result in verdicts if result.blocking and result.verdict.outcome is not Outcome.PASSED}
+    verdicts = {result.verdict.check: result for result in await qa_results.latest_verdicts(db, organization_id)}
+    doubtful = {step.name for step in STEPS if any(_is_open(verdicts.get(check)) for check in step.checks)}
     left = unfinished | doubtful | {"organization_record"}
     return tuple(step for step in planned if step in left)
+
+
+def _is_open(result: RecordedVerdict | None) -> bool:
+    return result is None or (result.blocking and result.verdict.outcome is not Outcome.PASSED)
 
 
 def _failures(
