@@ -19,7 +19,7 @@ Action = Callable[[StepContext], Awaitable[StepResult]]
 RunContext = dg.AssetExecutionContext | dg.OpExecutionContext | dg.AssetCheckExecutionContext
 Metadata = dict[str, dg.MetadataValue[Any]]
 AGAIN = "rematerialize"
-LONGEST_STAY = 300
+LONGEST_STAY = 300  # seconds that a run waits for a vendor between two attempts at a step
 
 
 async def perform(

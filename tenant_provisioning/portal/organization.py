@@ -7,14 +7,12 @@ from uuid import UUID
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tenant_provisioning.model.lifecycle import DeploymentStatus
 from tenant_provisioning.portal import live, pages
 from tenant_provisioning.portal.links import Links
 from tenant_provisioning.portal.progress import Progress, Rows, progress_of
+from tenant_provisioning.steps.time_left import UNDERWAY
 from tenant_provisioning.store import call_queue, coverage, history, progress, qa_results
 from tenant_provisioning.store.organizations import get_organization
-
-UNDERWAY = (DeploymentStatus.REQUESTED, DeploymentStatus.PROVISIONING)
 
 
 async def page(request: Request) -> Response:

@@ -17,8 +17,8 @@ from tenant_provisioning.model.tenant import Organization
 from tenant_provisioning.store.database import Connection, Database, acting
 
 CONNECTION_COLUMN = "data_store_connection"  # to which the vault binds the connection string
-STAYS_AS_IT_IS = {DeploymentStatus.PROVISIONING, DeploymentStatus.PENDING_QA, DeploymentStatus.ACTIVE}
 FINISHED = {DeploymentStatus.PENDING_QA, DeploymentStatus.ACTIVE}
+STAYS_AS_IT_IS = FINISHED | {DeploymentStatus.PROVISIONING}
 BEGINS_PROVISIONING = {DeploymentStatus.REQUESTED, DeploymentStatus.FAILED}
 
 
