@@ -73,7 +73,7 @@ def _checks_of(step: PlannedStep) -> dg.AssetChecksDefinition:
 async def _recorded(context: dg.AssetCheckExecutionContext, platform: Platform, step: PlannedStep) -> list[Verdict]:
     """The verdicts of the selected checks, on record."""
     selected = {key.name for key in context.selected_asset_check_keys}
-    async with open_context(platform.settings, context.partition_key, context.run.run_id) as ctx:
+    async with open_context(platform.settings, context.partition_key, context.run.run_id, platform.connections) as ctx:
         verdicts = [verdict for verdict in await _ask(step, ctx, platform) if verdict.check in selected]
         for verdict in verdicts:  # also of an attempt that is going to be repeated: a person sees what is awaited
             await qa_results.record_verdict(

@@ -86,7 +86,7 @@ async def claimed_context(
 
     Raises LifecycleError when another run that still lives holds the tenant, or its status forbids the work.
     """
-    async with open_context(platform.settings, context.partition_key, context.run.run_id) as ctx:
+    async with open_context(platform.settings, context.partition_key, context.run.run_id, platform.connections) as ctx:
         before = ctx.organization
         holder = before.claimed_by_run
         abandoned = () if holder is None or holder == ctx.run_id or _lives(context.instance, holder) else (holder,)

@@ -1,4 +1,4 @@
-"""The one resource: settings and catalog, loaded when the first step needs them, not when the code is loaded."""
+"""The one resource: settings and catalog, loaded when the first step needs them, not when the code is loaded, and connections."""
 
 from collections.abc import Callable
 from functools import cached_property
@@ -7,6 +7,8 @@ from tenant_provisioning.catalog.manifest import load_catalog
 from tenant_provisioning.model.catalog import Catalog, TemplateReport, matching_reports
 from tenant_provisioning.model.tenant import Organization
 from tenant_provisioning.settings import Settings, load_settings
+from tenant_provisioning.steps.connections import Shared
+from tenant_provisioning.steps.context import Connections
 
 
 class Platform:
@@ -14,6 +16,7 @@ class Platform:
 
     def __init__(self, load: Callable[[], Settings] = load_settings) -> None:
         self._load = load
+        self.connections = Shared[Connections]()
 
     @cached_property
     def settings(self) -> Settings:

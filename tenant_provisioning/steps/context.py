@@ -1,6 +1,6 @@
 """What every step is given: the organization, the form, the settings, the database and the vendors' clients.
 
-A context lives within one step: what a step opened is closed with it, whatever becomes of the steps at its side.
+A context lives within one step. The connections in it may be the run's: see `steps.connections`.
 """
 
 import ssl
@@ -15,6 +15,7 @@ from tenant_provisioning.model.lifecycle import DeploymentStatus as S
 from tenant_provisioning.model.naming import host_name, owner_mark
 from tenant_provisioning.model.tenant import OnboardingForm, Organization
 from tenant_provisioning.settings import Settings
+from tenant_provisioning.steps.connections import Shared
 from tenant_provisioning.store import organizations, requests
 from tenant_provisioning.store.call_budgets import CallBudgets
 from tenant_provisioning.store.database import Database, open_database
@@ -36,6 +37,7 @@ from tenant_provisioning.vendors.vercel import Vercel
 
 MAKING = (S.REQUESTED, S.PROVISIONING, S.FAILED)
 SOMEBODY_WAITS = (*MAKING, S.PENDING_QA)
+MOST_CONNECTIONS = 8  # to the database, for all steps that a run does at the same time
 
 
 @dataclass(frozen=True)
@@ -89,28 +91,51 @@ class StepResult:
     links: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Connections:
+    """The ways to the database and to the vendors."""
+
+    db: Database
+    vendors: Vendors
+
+
 @asynccontextmanager
-async def open_context(settings: Settings, subdomain: str, run_id: str) -> AsyncIterator[StepContext]:
-    """The context of one step for the tenant with this subdomain.
+async def open_context(
+    settings: Settings, subdomain: str, run_id: str, shared: Shared[Connections] | None = None
+) -> AsyncIterator[StepContext]:
+    """The context of one step for the tenant with this subdomain, with the connections that its run has in `shared`.
 
     Raises NoSuchTenant when no onboarding request made this tenant, SetupError when a setting is unusable.
     """
-    async with open_database(settings.database_url.get_secret_value()) as db:
-        organization = await organizations.find_by_subdomain(db, subdomain)
-        if organization is None:
-            raise NoSuchTenant(
-                f"no onboarding request names the subdomain “{subdomain}”: a tenant begins with a request, "
-                "so submit one in the portal or with `tenant-provisioning onboard FILE.json`"
-            )
+    shared = shared or Shared()
+    async with shared.borrow(run_id, lambda: _open_connections(settings, subdomain)) as connections:
+        db, seen = connections.db, list[VendorError]()
+        organization = await _find(db, subdomain)
         form = await requests.get_form(db, organization.id)
-        seen = list[VendorError]()
+        vault = Vault(settings.secrets_key.get_secret_value())
         try:
-            async with open_vendors(settings, gate_of(organization, settings, db)) as vendors:
-                vault = Vault(settings.secrets_key.get_secret_value())
-                with incidents.heard_by(seen.append):
-                    yield StepContext(organization, form, settings, db, vault, vendors, run_id)
+            with incidents.heard_by(seen.append):
+                yield StepContext(organization, form, settings, db, vault, connections.vendors, run_id)
         finally:
             await record_incidents(db, seen)
+
+
+@asynccontextmanager
+async def _open_connections(settings: Settings, subdomain: str) -> AsyncIterator[Connections]:
+    async with open_database(settings.database_url.get_secret_value(), max_size=MOST_CONNECTIONS) as db:
+        gate = gate_of(await _find(db, subdomain), settings, db)
+        async with open_vendors(settings, gate) as vendors:
+            yield Connections(db, vendors)
+
+
+async def _find(db: Database, subdomain: str) -> Organization:
+    organization = await organizations.find_by_subdomain(db, subdomain)
+    if organization is None:
+        raise NoSuchTenant(
+            f"no onboarding request names the subdomain “{subdomain}”: a tenant begins with a request, "
+            "so submit one in the portal or with `tenant-provisioning onboard FILE.json`"
+        )
+    return organization
 
 
 def gate_of(organization: Organization, settings: Settings, db: Database) -> CallBudgets:
