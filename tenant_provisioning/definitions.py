@@ -3,23 +3,26 @@
 Loading reads the catalog's manifest and nothing else: no database, no vendor, no credential.
 """
 
-from typing import Any
+from tenant_provisioning.loading import for_good
 
-import dagster as dg
-from dagster_async_executor import async_executor
+with for_good():
+    from typing import Any
 
-from tenant_provisioning.catalog.manifest import load_catalog
-from tenant_provisioning.defs.access import access_sensor
-from tenant_provisioning.defs.assets import assets
-from tenant_provisioning.defs.checks import build_checks
-from tenant_provisioning.defs.jobs import check_tenant, go_live, provision_tenant
-from tenant_provisioning.defs.platform import Platform
-from tenant_provisioning.defs.quality import approval_sensor, checks_sensor, outbox_sensor
-from tenant_provisioning.defs.reports import build_reports
-from tenant_provisioning.defs.retention import retention_sensor
-from tenant_provisioning.defs.rollback import rollback_sensor, rollback_tenant
-from tenant_provisioning.defs.sensors import onboarding_sensor, run_failure_sensor
-from tenant_provisioning.settings import catalog_path
+    import dagster as dg
+    from dagster_async_executor import async_executor
+
+    from tenant_provisioning.catalog.manifest import load_catalog
+    from tenant_provisioning.defs.access import access_sensor
+    from tenant_provisioning.defs.assets import assets
+    from tenant_provisioning.defs.checks import build_checks
+    from tenant_provisioning.defs.jobs import check_tenant, go_live, provision_tenant
+    from tenant_provisioning.defs.platform import Platform
+    from tenant_provisioning.defs.quality import approval_sensor, checks_sensor, outbox_sensor
+    from tenant_provisioning.defs.reports import build_reports
+    from tenant_provisioning.defs.retention import retention_sensor
+    from tenant_provisioning.defs.rollback import rollback_sensor, rollback_tenant
+    from tenant_provisioning.defs.sensors import onboarding_sensor, run_failure_sensor
+    from tenant_provisioning.settings import catalog_path
 
 
 def build_defs(**resource_overrides: Any) -> dg.Definitions:
@@ -45,4 +48,5 @@ def build_defs(**resource_overrides: Any) -> dg.Definitions:
     )
 
 
-defs = build_defs()
+with for_good():
+    defs = build_defs()
