@@ -16,7 +16,7 @@ from uuid import UUID
 from pydantic import Field, PrivateAttr, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from tenant_provisioning.model.call_budget import CallBudget
+from tenant_provisioning.model.call_budget import HOUR, CallBudget
 from tenant_provisioning.model.data_store import DataStoreKind
 from tenant_provisioning.model.errors import SetupError
 from tenant_provisioning.model.qa import MANUAL_ITEMS
@@ -179,6 +179,7 @@ class Settings(CatalogSettings):
     godaddy_calls_per_minute: int = Field(
         default=60, ge=0, description="what GoDaddy takes from one credential; 0: nobody counts"
     )
+    vercel_domains_per_hour: int = Field(default=100, ge=0, description="what Vercel lets a team add, and take away")
     fabric_calls_per_minute: int = Field(
         default=200, ge=0, description="to each of Fabric's APIs; Microsoft publishes no number"
     )
@@ -282,10 +283,12 @@ class Settings(CatalogSettings):
 
     @property
     def call_budgets(self) -> Mapping[str, CallBudget]:
-        """What the vendors take from us in a minute, by the kind of bucket."""
+        """What the vendors take from us, by the kind of bucket."""
         key, mailbox = self.godaddy_api_key.get_secret_value(), f"{self.smtp_username}@{self.smtp_host}"
+        team = self.vercel_team_id or self.vercel_token.get_secret_value()
         return {
             "godaddy": CallBudget(self.godaddy_calls_per_minute, _fingerprint(key)),
+            "vercel_domains": CallBudget(self.vercel_domains_per_hour, _fingerprint(team), HOUR),
             "fabric": CallBudget(self.fabric_calls_per_minute, self.entra_client_id),
             "powerbi_queries": CallBudget(self.powerbi_queries_per_minute, self.entra_client_id),
             "mail": CallBudget(self.mails_per_minute, _fingerprint(mailbox)),

@@ -257,6 +257,7 @@ def make_settings(catalog_folder: Path, dacpac: Path) -> Callable[[World, str], 
             call_attempts=1,
             # this world's vendors take any number of calls
             godaddy_calls_per_minute=0,
+            vercel_domains_per_hour=0,
             fabric_calls_per_minute=0,
             powerbi_queries_per_minute=0,
             mails_per_minute=0,

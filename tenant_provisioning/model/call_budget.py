@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from typing import TypeVar
 
-MINUTE = 60.0
+MINUTE, HOUR = 60.0, 3600.0  # seconds
 T = TypeVar("T")
 
 

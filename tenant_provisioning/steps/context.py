@@ -180,6 +180,7 @@ async def open_vendors(settings: Settings, admission: Admission | None = None) -
                     settings.vercel_api_url,
                     settings.vercel_token.get_secret_value(),
                     team_id=settings.vercel_team_id,
+                    admission=admission,
                     **calls,
                 )
             ),

@@ -13,6 +13,7 @@ import httpx
 
 from tenant_provisioning.model.errors import VendorRejected
 from tenant_provisioning.vendors._http import VendorClient, VendorHttp
+from tenant_provisioning.vendors.admission import Admission
 
 VENDOR = "Vercel"
 HOST = re.compile(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}")
@@ -60,6 +61,7 @@ class Vercel(VendorClient):
         verify: ssl.SSLContext | bool = True,
         timeout: float = 30,
         attempts: int = 6,
+        admission: Admission | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._team = {"teamId": team_id} if team_id else {}
@@ -70,6 +72,8 @@ class Vercel(VendorClient):
             verify=verify,
             timeout=timeout,
             attempts=attempts,
+            admission=admission,
+            bucket=_bucket,
             transport=transport,
         )
         super().__init__(http)
@@ -131,6 +135,15 @@ class Vercel(VendorClient):
     async def delete_domain(self, project: str, host: str) -> None:
         """The host is not attached to the project, whether or not it was."""
         await self._http.delete("delete domain", _path(project, host), params=self._team)
+
+
+def _bucket(method: str, path: str) -> str | None:
+    """A team may add so many domains an hour, and take away as many; https://vercel.com/docs/multi-tenant/limits."""
+    if method == "POST" and path.endswith("/domains"):
+        return "vercel_domains:added"
+    if method == "DELETE":
+        return "vercel_domains:removed"
+    return None
 
 
 def _host(host: str) -> str:

@@ -36,6 +36,7 @@ from tenant_provisioning.store.database import open_database
 from tenant_provisioning.store.migrate import migrate
 from tenant_provisioning.store.requests import submit
 from tenant_provisioning.store.vault import generate_key
+from tenant_provisioning_tests.bench.stack import limits_of
 from tenant_provisioning_tests.deploy.celery import PROFILE, redis_server
 
 STARTING, LOOK_AGAIN = 600, 0.2
@@ -152,7 +153,8 @@ def parts(
         redis = cleanup.enter_context(redis_server(folder, redis_at))
         url = world["url"]
         ours = {
-            **SIMULATED_WORLD, "DATA_DIR": str(folder), "DATABASE_URL": postgres.url("platform"), "SECRETS_KEY": generate_key(),
+            **SIMULATED_WORLD, **limits_of(latency),
+            "DATA_DIR": str(folder), "DATABASE_URL": postgres.url("platform"), "SECRETS_KEY": generate_key(),
             "CATALOG_PATH": str(folder / "catalog"), "ENTRA_AUTHORITY_URL": url, "FABRIC_API_URL": f"{url}/v1",
             "POWERBI_API_URL": f"{url}/v1.0/myorg", "ARM_API_URL": url, "SQL_GATEWAY": f"{LOOPBACK}:{world['tds_port']}",
             "DATA_STORE_DACPAC_PATH": str(write_dacpac(folder / "data_store.dacpac")), "GODADDY_API_URL": url,

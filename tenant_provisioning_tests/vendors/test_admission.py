@@ -1,7 +1,7 @@
 """Where calls ask before they are sent: which bucket they name, what holds everybody back, and whose time it is."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +14,7 @@ from tenant_provisioning.vendors._http import Pending, VendorHttp
 from tenant_provisioning.vendors.fabric import bucket
 from tenant_provisioning.vendors.godaddy import GoDaddy
 from tenant_provisioning.vendors.mail import Mailer, OutgoingMail
+from tenant_provisioning.vendors.vercel import Vercel
 
 pytestmark = pytest.mark.usefixtures("no_waiting")
 WORKSPACE, ITEM = "0f3d0c7e-5a0b-4c1e-9d2f-111111111111", "0f3d0c7e-5a0b-4c1e-9d2f-222222222222"
@@ -124,6 +125,26 @@ async def test_a_deadline_that_passes_while_the_vendor_works_still_ends_it() -> 
 )
 def test_fabric_counts_each_api_by_itself_whatever_it_is_about(method: str, path: str, named: str) -> None:
     assert bucket(method, path) == named
+
+
+@pytest.mark.parametrize(
+    ("call", "named"),
+    [
+        (lambda vercel: vercel.add_domain("web", "acme.yourplatform.com"), ["vercel_domains:added"]),
+        (lambda vercel: vercel.delete_domain("web", "acme.yourplatform.com"), ["vercel_domains:removed"]),
+        (lambda vercel: vercel.find_domain("web", "acme.yourplatform.com"), []),
+        (lambda vercel: vercel.verify_domain("web", "acme.yourplatform.com"), []),
+    ],
+    ids=["added", "removed", "looked up", "verified"],
+)
+async def test_vercel_counts_the_hosts_that_are_added_and_those_that_are_removed(
+    call: Callable[[Vercel], Awaitable[Any]], named: list[str]
+) -> None:
+    door, body = Door(), {"name": "acme.yourplatform.com", "verified": True}
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, json=body))
+    async with Vercel("https://vercel.test", "token", admission=door, transport=transport) as vercel:
+        await call(vercel)
+    assert door.told == named
 
 
 async def test_godaddy_counts_all_calls_of_a_credential_together() -> None:
