@@ -16,6 +16,7 @@ from tenant_provisioning_tests.bench.measure import Measure
 MODULES: dict[str, str] = {
     "P1": "wall",
     "P2": "cpu",
+    "hollow": "hollow",
     "P3": "first_call",
     "P4": "budgets",
     "P5": "throughput",
