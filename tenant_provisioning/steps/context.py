@@ -37,7 +37,7 @@ from tenant_provisioning.vendors.vercel import Vercel
 
 MAKING = (S.REQUESTED, S.PROVISIONING, S.FAILED)
 SOMEBODY_WAITS = (*MAKING, S.PENDING_QA)
-MOST_CONNECTIONS = 8  # to the database, for all steps that a run does at the same time
+MOST_CONNECTIONS = 4  # to the database, for all that a run does at the same time
 
 
 @dataclass(frozen=True)
