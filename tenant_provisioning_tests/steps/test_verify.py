@@ -367,7 +367,8 @@ async def test_another_organizations_connection_string(whole: StepContext) -> No
     [
         (fabric_workspace, "fabric.get_workspace"),
         (powerbi_workspace, "fabric.get_workspace"),
-        (fabric_data_store, "fabric.refresh_metadata"),
+        (fabric_data_store, "fabric.get_lakehouse"),
+        (fabric_data_store, "sql.batch"),
         (powerbi_dataset, "powerbi.list_datasources"),
         (powerbi_dataset, "powerbi.execute_queries"),
         (super_users, "supabase.generate_link"),
