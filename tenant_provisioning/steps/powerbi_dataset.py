@@ -85,12 +85,14 @@ async def _ensure_bound(
         _ensure_model(ctx, workspace_id, source, template), ensure_connection(ctx, workspace_id, source)
     )
     dataset_id, connection_id, fabric = str(dataset.vendor_id), str(connection.vendor_id), ctx.vendors.fabric
-    read = await ctx.vendors.powerbi.wait_for_datasources(
-        workspace_id, dataset_id, deadline=ctx.settings.operation_deadline
+    deadline = ctx.settings.operation_deadline
+    read, bound_to = await together(
+        ctx.vendors.powerbi.wait_for_datasources(workspace_id, dataset_id, deadline=deadline),
+        fabric.list_item_connections(workspace_id, dataset_id),
     )
-    if {(one.server, one.database) for one in read} != {(source.server, source.database)}:
+    if points_elsewhere := {(one.server, one.database) for one in read} != {(source.server, source.database)}:
         await _repoint(ctx, workspace_id, dataset_id, source)
-    if connection_id not in await fabric.list_item_connections(workspace_id, dataset_id):
+    if points_elsewhere or connection_id not in bound_to:
         await fabric.bind_connection(
             workspace_id, dataset_id, connection_id, server=source.server, database=source.database
         )
@@ -157,11 +159,13 @@ async def verify(ctx: StepContext) -> list[Verdict]:
     """Whether the dataset reads this tenant's data store and no other, and answers a query with this tenant's data only."""
     workspace_id = await _workspace_id(ctx)
     row = await require_artifact(ctx, KIND, step="powerbi_dataset")
-    store = await fabric_data_store.find(ctx)
+    store, sources, rows = await together(
+        fabric_data_store.find(ctx),
+        ctx.vendors.powerbi.list_datasources(workspace_id, str(row.vendor_id)),
+        ctx.vendors.powerbi.execute_query(workspace_id, str(row.vendor_id), "EVALUATE 'tenant'"),
+    )
     own = "no data store" if store is None else f"{store.server};{store.database}"
-    sources = await ctx.vendors.powerbi.list_datasources(workspace_id, str(row.vendor_id))
     found = ", ".join(sorted({f"{source.server};{source.database}" for source in sources})) or "no data source"
-    rows = await ctx.vendors.powerbi.execute_query(workspace_id, str(row.vendor_id), "EVALUATE 'tenant'")
     owners = sorted(
         {str(value) for row_ in rows for column, value in row_.items() if column.endswith("[organization_id]")}
     )

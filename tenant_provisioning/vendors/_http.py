@@ -31,8 +31,8 @@ IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 SUCCESS = (200, 201, 202, 204)
 MOST_REDIRECTS = 3
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.1, 10.0  # seconds between polls where the vendor names none
-# Whoever asks so late sees an end after up to half again the time it took, or a tenth; CLOSELY is for what all else waits for.
-GROWTH, CLOSELY = 1.5, 1.1
+# An end is seen late by up to a half of the time that it took, or by 15 %: CLOSELY is for what much else waits for.
+GROWTH, CLOSELY = 1.5, 1.15
 log = logging.getLogger(__name__)
 
 

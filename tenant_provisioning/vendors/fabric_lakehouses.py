@@ -5,7 +5,7 @@ from typing import Any
 
 from tenant_provisioning.model.errors import VendorRejected
 from tenant_provisioning.vendors._answers import broken, last_segment, retry_after
-from tenant_provisioning.vendors._http import CLOSELY, Pending
+from tenant_provisioning.vendors._http import Pending
 from tenant_provisioning.vendors.fabric_items import FabricItems
 from tenant_provisioning.vendors.fabric_operations import VENDOR, OnOperation
 from tenant_provisioning.vendors.fabric_records import Job, Lakehouse, SqlEndpoint
@@ -57,7 +57,7 @@ class FabricLakehouses(FabricItems):
                 )
             return lakehouse.sql_endpoint or Pending(lakehouse.sql_endpoint_status)
 
-        return await self._http.poll("make SQL endpoint", check, deadline=deadline, growth=CLOSELY)
+        return await self._http.poll("make SQL endpoint", check, deadline=deadline)
 
     async def refresh_sql_endpoint_metadata(
         self, workspace_id: str, sql_endpoint_id: str, *, deadline: float, on_operation: OnOperation | None = None

@@ -117,7 +117,7 @@ class PowerBIDatasets(VendorClient):
                 )
             return Pending(state, retry_after(response.headers))
 
-        return await self._http.poll("import report", check, deadline=deadline)
+        return await self._http.poll("import report", check, deadline=deadline, growth=CLOSELY)
 
     async def list_imports(self, group_id: str) -> tuple[Import, ...]:
         """Every import of the workspace, whatever became of it; the API has no pages and no filter."""

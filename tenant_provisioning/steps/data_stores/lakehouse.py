@@ -4,7 +4,6 @@ from tenant_provisioning.model.artifact import Artifact
 from tenant_provisioning.model.errors import SetupError
 from tenant_provisioning.model.naming import lakehouse_name
 from tenant_provisioning.steps._item import remember_operation
-from tenant_provisioning.steps._together import together
 from tenant_provisioning.steps.context import StepContext
 from tenant_provisioning.steps.data_stores import Condition, Ready
 from tenant_provisioning.steps.data_stores._item import (
@@ -60,15 +59,16 @@ async def _ensure_tables(ctx: StepContext, workspace_id: str, row: Artifact) -> 
     """The SQL endpoint, once it shows the tables that the template notebook has made.
 
     No definition and no API call carries a lakehouse's tables; running a notebook is the way that leaves them the tenant's own.
-    The notebook does not need the endpoint, so both come up at the same time.
+    The notebook does not need the endpoint, so that one is asked for after it and has come up meanwhile.
     """
-    if row.details.get("tables_made"):
+    if not row.details.get("tables_made"):
+        await _run_template_notebook(ctx, workspace_id, row)
+        endpoint = await open_up(ctx, row)
+    else:
         endpoint = await open_up(ctx, row)
         if not await _not_shown(ctx, workspace_id, endpoint):
             return endpoint
         await _run_template_notebook(ctx, workspace_id, row)
-    else:
-        endpoint, _ = await together(open_up(ctx, row), _run_template_notebook(ctx, workspace_id, row))
     if missing := await _not_shown(ctx, workspace_id, endpoint):
         raise SetupError(
             f"the template notebook ran, but made no table {', '.join(missing)}: look at TEMPLATE_NOTEBOOK_ID and DATA_STORE_TABLES"
