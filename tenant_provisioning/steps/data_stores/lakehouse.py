@@ -29,7 +29,7 @@ async def make(ctx: StepContext) -> Artifact:
         made = await fabric.create_lakehouse(
             workspace_id, name, description=ctx.mark, deadline=deadline, on_operation=remember_operation(ctx, row)
         )
-        return Found(made.id, ours=True, details=NO_ADDRESS_YET)
+        return Found(made, ours=True, details=NO_ADDRESS_YET)
 
     return await ensure_in_workspace(ctx, ITEM, name, thing=f"the lakehouse “{name}”", create=create)
 
