@@ -60,6 +60,12 @@ async def fabric_workspace(context: dg.AssetExecutionContext, platform: Platform
 
 
 @dg.asset(partitions_def=tenant, group_name="data", kinds={"fabric"}, deps=[fabric_workspace])
+async def data_store_shell(context: dg.AssetExecutionContext, platform: PlatformParam) -> Result:
+    """The tenant's own data store, before its tables: all that the dataset has to know."""
+    return await perform(context, platform, "data_store_shell", fabric_data_store_step.ensure_shell)
+
+
+@dg.asset(partitions_def=tenant, group_name="data", kinds={"fabric"}, deps=[data_store_shell])
 async def fabric_data_store(context: dg.AssetExecutionContext, platform: PlatformParam) -> Result:
     """The tenant's own data store with its tables and SQL endpoint; its connection string is stored encrypted."""
     return await perform(context, platform, "fabric_data_store", fabric_data_store_step.ensure)
@@ -71,7 +77,15 @@ async def powerbi_workspace(context: dg.AssetExecutionContext, platform: Platfor
     return await perform(context, platform, "powerbi_workspace", powerbi_workspace_step.ensure)
 
 
-@dg.asset(partitions_def=tenant, group_name="analytics", kinds={"powerbi"}, deps=[powerbi_workspace, fabric_data_store])
+@dg.asset(partitions_def=tenant, group_name="analytics", kinds={"powerbi"}, deps=[powerbi_workspace, data_store_shell])
+async def dataset_shell(context: dg.AssetExecutionContext, platform: PlatformParam) -> Result:
+    """The semantic model, rewritten to the tenant's data and bound through its own connection, before its data: all that the
+    reports have to know.
+    """
+    return await perform(context, platform, "dataset_shell", powerbi_dataset_step.ensure_shell)
+
+
+@dg.asset(partitions_def=tenant, group_name="analytics", kinds={"powerbi"}, deps=[dataset_shell, fabric_data_store])
 async def powerbi_dataset(context: dg.AssetExecutionContext, platform: PlatformParam) -> Result:
     """The semantic model, rewritten to the tenant's data, bound through its own connection and refreshed."""
     return await perform(context, platform, "powerbi_dataset", powerbi_dataset_step.ensure)
@@ -93,7 +107,7 @@ async def super_users(context: dg.AssetExecutionContext, platform: PlatformParam
     partitions_def=tenant,
     group_name="application",
     kinds={"postgres"},
-    deps=[dns_record, module_configuration, super_users],
+    deps=[dns_record, powerbi_dataset, module_configuration, super_users],
 )
 async def organization_record(context: dg.AssetExecutionContext, platform: PlatformParam) -> Result:
     """Every id on the organization's row; from here a person looks: status `pending_qa`."""
@@ -127,8 +141,10 @@ assets = (
     hosting_domain,
     dns_record,
     fabric_workspace,
+    data_store_shell,
     fabric_data_store,
     powerbi_workspace,
+    dataset_shell,
     powerbi_dataset,
     module_configuration,
     super_users,

@@ -4,7 +4,7 @@ import time
 
 import dagster as dg
 
-from tenant_provisioning.defs.assets import PlatformParam, Result, powerbi_dataset, powerbi_workspace
+from tenant_provisioning.defs.assets import PlatformParam, Result, dataset_shell, powerbi_workspace
 from tenant_provisioning.defs.execution import claimed_context, metadata, perform, retry_or_failure
 from tenant_provisioning.defs.partitions import tenant
 from tenant_provisioning.model.catalog import CATEGORIES, Catalog, TemplateReport
@@ -43,7 +43,7 @@ def build_reports(catalog: Catalog) -> list[dg.AssetsDefinition]:
         specs=[
             dg.AssetSpec(
                 key, description=template.title, partitions_def=tenant, group_name=report_group(template),
-                deps=[powerbi_dataset, report_imports],
+                deps=[dataset_shell, report_imports],
                 skippable=True, kinds={"powerbi"}, code_version=template.content_hash[:16],
                 metadata={"strategy": template.strategy.value, "needs": ", ".join(template.needs.values()) or "nothing"},
             )

@@ -9,7 +9,7 @@ out, which makes the bound shorter.
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import asdict, dataclass
 from functools import cached_property
 
@@ -18,13 +18,22 @@ from tenant_provisioning.simulator.following import Call, Process
 # what has to be over before the answer says so, or before the call can succeed: processes, and calls that answered
 NEEDS: Mapping[str, tuple[str, ...]] = {
     "fabric.get_workspace": ("fabric.capacity_assignment",),
+    "fabric.create_item": ("fabric.capacity_assignment",),
+    "fabric.create_lakehouse": ("fabric.capacity_assignment",),
+    "fabric.create_warehouse": ("fabric.capacity_assignment",),
+    "fabric.create_sql_database": ("fabric.capacity_assignment",),
     "fabric.get_operation": ("fabric.operation",),
     "fabric.get_operation_result": ("fabric.operation",),
     "fabric.get_lakehouse": ("fabric.sql_endpoint",),
     "fabric.get_job": ("fabric.notebook_job",),
     "fabric.refresh_metadata": ("fabric.sql_endpoint", "fabric.notebook_job"),
     "powerbi.get_import": ("powerbi.import",),
-    "powerbi.refresh_dataset": ("answer of fabric.bind_connection", "fabric.operation of fabric.refresh_metadata"),
+    "powerbi.refresh_dataset": (
+        "fabric.capacity_assignment",
+        "answer of fabric.bind_connection",
+        "answer of fabric.refresh_metadata",
+        "fabric.operation of fabric.refresh_metadata",
+    ),
     "powerbi.get_refresh": ("powerbi.refresh",),
     "powerbi.list_refreshes": ("powerbi.refresh",),
     "powerbi.execute_queries": ("powerbi.refresh",),
@@ -53,14 +62,21 @@ class Bound:
         return {**asdict(self), "seconds": self.seconds}
 
 
-def bound_of(calls: Sequence[Call], per_minute: Mapping[str, int] | None = None) -> Bound:
-    """The bound of one tenant's calls; `per_minute` limits operations ("powerbi.execute_queries") or vendors ("godaddy")."""
-    return _Graph(sorted((call for call in calls if call.ended), key=lambda call: call.ended)).bound(per_minute or {})
+def bound_of(
+    calls: Sequence[Call], per_minute: Mapping[str, int] | None = None, *, configured: Set[bytes] = frozenset()
+) -> Bound:
+    """The bound of one tenant's calls; `per_minute` limits operations ("powerbi.execute_queries") or vendors ("godaddy").
+
+    What is `configured` (ids, as `following` keeps them) every caller knows from the start, whatever answer tells it too.
+    """
+    answered = sorted((call for call in calls if call.ended), key=lambda call: call.ended)
+    return _Graph(answered, configured).bound(per_minute or {})
 
 
 @dataclass(frozen=True)
 class _Graph:
     calls: list[Call]  # by the time of their answers
+    configured: Set[bytes]
 
     def bound(self, per_minute: Mapping[str, int]) -> Bound:
         ends: dict[int, float] = {}
@@ -105,7 +121,7 @@ class _Graph:
                 asked_first[one] = min(asked_first.get(one, math.inf), call.began)
         tellers: dict[bytes, list[int]] = defaultdict(list)
         for number, call in enumerate(self.calls):
-            for one in call.told:
+            for one in call.told - self.configured:
                 if call.ended <= asked_first.get(one, math.inf):
                     tellers[one].append(number)
         maker = {

@@ -14,9 +14,22 @@ from starlette.routing import Route
 
 from tenant_provisioning.simulator.bound import bound_of
 from tenant_provisioning.simulator.faults import FaultPlan
+from tenant_provisioning.simulator.following import ids
 from tenant_provisioning.simulator.http import BadBody, Handler, VendorAnswer, answer, read_body, world_of
 from tenant_provisioning.simulator.latency import Latency
-from tenant_provisioning.simulator.world import World
+from tenant_provisioning.simulator.world import (
+    CAPACITY_ID,
+    TEMPLATE_DATASET_ID,
+    TEMPLATE_NOTEBOOK_ID,
+    TEMPLATE_WORKSPACE_ID,
+    TENANT_ID,
+    World,
+)
+
+# the platform's own, which its settings name
+CONFIGURED = ids(
+    text.encode() for text in (TENANT_ID, CAPACITY_ID, TEMPLATE_WORKSPACE_ID, TEMPLATE_DATASET_ID, TEMPLATE_NOTEBOOK_ID)
+)
 
 
 class TemplateReport(BaseModel):
@@ -154,7 +167,8 @@ async def _followed(request: Request) -> Response:
         "godaddy": world.godaddy.knobs.requests_per_minute,
         "powerbi.execute_queries": world.powerbi.knobs.queries_per_minute,
     }
-    return answer({"bound": bound_of(calls, limits).as_json(), "calls": [call.as_json() for call in calls]})
+    bound = bound_of(calls, limits, configured=CONFIGURED)
+    return answer({"bound": bound.as_json(), "calls": [call.as_json() for call in calls]})
 
 
 async def _follow_no_more(request: Request) -> Response:

@@ -8,6 +8,7 @@ from tenant_provisioning.model.budget import WORKSPACES_PER_TENANT, WorkspaceBud
 from tenant_provisioning.model.errors import OwnershipConflict, SetupError, VendorError, VendorRejected
 from tenant_provisioning.model.qa import Verdict, judged
 from tenant_provisioning.steps._names import once_free
+from tenant_provisioning.steps._together import together
 from tenant_provisioning.steps.context import StepContext, StepResult
 from tenant_provisioning.steps.ownership import Found, ensure_artifact, require_artifact
 from tenant_provisioning.store import artifacts
@@ -16,8 +17,8 @@ from tenant_provisioning.vendors.fabric_records import Workspace
 NAME_TAKEN = ("WorkspaceNameAlreadyExists", "WorkspaceNameIsReserved")
 
 
-async def ensure_workspace(ctx: StepContext, kind: ArtifactKind, name: str) -> Artifact:
-    """The workspace of this name exists, carries our mark and is on the capacity."""
+async def ensure_workspace(ctx: StepContext, kind: ArtifactKind, name: str, *, app_url: str) -> StepResult:
+    """The workspace of this name exists, carries our mark and is on the capacity; it opens in the app at this address."""
     fabric = ctx.vendors.fabric
     there: list[Workspace] = []  # found, not made
 
@@ -54,8 +55,16 @@ async def ensure_workspace(ctx: StepContext, kind: ArtifactKind, name: str) -> A
         return Found(workspace.id, ours=workspace.description == ctx.mark, details={"name": name})
 
     artifact = await ensure_artifact(ctx, kind, thing=f"the workspace “{name}”", find=find, create=create)
-    await _ensure_capacity(ctx, str(artifact.vendor_id), there)
-    return artifact
+    _, holds = await together(_ensure_capacity(ctx, str(artifact.vendor_id), there), _budget(ctx))
+    return StepResult(
+        facts={
+            "workspace_id": str(artifact.vendor_id),
+            "name": artifact.details["name"],
+            "capacity_id": str(ctx.settings.fabric_capacity_id),
+            "service_principal_holds": str(holds),
+        },
+        links={"open": f"{app_url}/groups/{artifact.vendor_id}"},
+    )
 
 
 async def _ensure_capacity(ctx: StepContext, workspace_id: str, there: list[Workspace]) -> None:
@@ -101,19 +110,6 @@ async def _make_workspace(ctx: StepContext, kind: ArtifactKind, name: str) -> Wo
         return await ctx.vendors.powerbi.find_group(name) is None
 
     return await once_free(ctx, kind, name, make, is_kept)
-
-
-async def workspace_result(ctx: StepContext, artifact: Artifact, link: str) -> StepResult:
-    """What both workspaces report."""
-    return StepResult(
-        facts={
-            "workspace_id": str(artifact.vendor_id),
-            "name": artifact.details["name"],
-            "capacity_id": str(ctx.settings.fabric_capacity_id),
-            "service_principal_holds": str(await _budget(ctx)),
-        },
-        links={"open": link},
-    )
 
 
 async def verify_workspace(ctx: StepContext, kind: ArtifactKind, check: str) -> list[Verdict]:

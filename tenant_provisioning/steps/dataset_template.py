@@ -13,17 +13,25 @@ from tenant_provisioning.vendors.fabric_records import DefinitionPart
 from tenant_provisioning.vendors.sql import SqlDatabase
 
 LARGEST_FILE = 16 * 1024**2
+Template = tuple[DefinitionPart, ...]
 
 
-async def own_definition(ctx: StepContext, source: SqlDatabase) -> tuple[DefinitionPart, ...]:
-    """What the tenant's dataset is to be defined by: the template, reading this source."""
+async def own_definition(ctx: StepContext, source: SqlDatabase, template: Template = ()) -> Template:
+    """What the tenant's dataset is to be defined by: the template, fetched where it is not given, reading this source."""
+    origin = "DATASET_TEMPLATE_PATH" if ctx.settings.dataset_source == "folder" else "TEMPLATE_DATASET_ID"
+    return pointed_at(template or await fetch_template(ctx), source, origin=origin)
+
+
+async def fetch_template(ctx: StepContext) -> Template:
+    """The template's definition, as it is; of one that is a .pbix, nothing."""
     settings = ctx.settings
+    if settings.dataset_source == "pbix":
+        return ()
     if settings.dataset_source == "folder":
-        return pointed_at(await asyncio.to_thread(read_folder, _path(ctx)), source, origin="DATASET_TEMPLATE_PATH")
-    template = await ctx.vendors.fabric.get_definition(
+        return await asyncio.to_thread(read_folder, _path(ctx))
+    return await ctx.vendors.fabric.get_definition(
         str(settings.template_workspace_id), str(settings.template_dataset_id), deadline=settings.operation_deadline
     )
-    return pointed_at(template, source)
 
 
 def pbix_path(ctx: StepContext) -> Path | None:
@@ -31,7 +39,7 @@ def pbix_path(ctx: StepContext) -> Path | None:
     return _path(ctx) if ctx.settings.dataset_source == "pbix" else None
 
 
-def read_folder(folder: Path) -> tuple[DefinitionPart, ...]:
+def read_folder(folder: Path) -> Template:
     """The files of a definition as Power BI Desktop and git integration lay them out: `definition.pbism`, `definition/…`."""
     if not (folder / "definition.pbism").is_file() or not (folder / "definition").is_dir():
         raise SetupError(f"DATASET_TEMPLATE_PATH: {folder} holds no definition.pbism, or no folder definition")

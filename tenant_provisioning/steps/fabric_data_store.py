@@ -31,6 +31,21 @@ KINDS: dict[DataStoreKind, DataStore] = {
 }
 
 
+async def ensure_shell(ctx: StepContext) -> StepResult:
+    """The data store exists; its tables may be still to come. Done ahead of `ensure`, which needs nothing of it.
+
+    The dataset, which needs to know no more than where it is, comes into being beside the tables.
+    """
+    row = await KINDS[ctx.organization.data_store].make(ctx)
+    return StepResult(facts={"kind": str(ctx.organization.data_store), "id": str(row.vendor_id)})
+
+
+async def open_up(ctx: StepContext) -> SqlDatabase:
+    """Where the tenant's data store is read, once it answers, with or without its tables."""
+    row = await require_artifact(ctx, KIND, step="data_store_shell")
+    return await KINDS[ctx.organization.data_store].open_up(ctx, row)
+
+
 async def ensure(ctx: StepContext) -> StepResult:
     """The data store exists with its tables and answers, and its connection string is stored encrypted."""
     ready = await KINDS[ctx.organization.data_store].ensure(ctx)

@@ -5,7 +5,7 @@ from tenant_provisioning.model.data_store import OwnDataStore
 from tenant_provisioning.model.errors import OwnershipConflict, SetupError
 from tenant_provisioning.model.naming import fabric_workspace_name
 from tenant_provisioning.model.qa import Verdict, judged
-from tenant_provisioning.steps._workspace import ensure_workspace, remove_workspace, verify_workspace, workspace_result
+from tenant_provisioning.steps._workspace import ensure_workspace, remove_workspace, verify_workspace
 from tenant_provisioning.steps.context import StepContext, StepResult
 from tenant_provisioning.steps.ownership import require_artifact
 from tenant_provisioning.store import artifacts
@@ -20,8 +20,7 @@ async def ensure(ctx: StepContext) -> StepResult:
     if own is not None:
         return await _take_customers(ctx, own)
     name = fabric_workspace_name(ctx.organization.name, ctx.organization.subdomain)
-    artifact = await ensure_workspace(ctx, KIND, name)
-    return await workspace_result(ctx, artifact, f"{ctx.settings.fabric_app_url}/groups/{artifact.vendor_id}")
+    return await ensure_workspace(ctx, KIND, name, app_url=ctx.settings.fabric_app_url)
 
 
 async def _take_customers(ctx: StepContext, own: OwnDataStore) -> StepResult:

@@ -17,7 +17,7 @@ from tenant_provisioning.steps._item import find_item, remember_operation, remov
 from tenant_provisioning.steps._names import once_free
 from tenant_provisioning.steps._together import together
 from tenant_provisioning.steps.context import StepContext, StepResult
-from tenant_provisioning.steps.dataset_template import own_definition, pbix_path
+from tenant_provisioning.steps.dataset_template import Template, fetch_template, own_definition, pbix_path
 from tenant_provisioning.steps.imported_dataset import ensure_imported, point_imported
 from tenant_provisioning.steps.ownership import Found, ensure_artifact, require_artifact
 from tenant_provisioning.store import artifacts, organizations
@@ -39,30 +39,64 @@ ELSE_TO_DO = "Open the dataset's refresh history in Power BI, then run this step
 NO_DATA_STORE = "The tenant's data store is gone or not up. Do not go live: run the data store and dataset steps again."
 
 
+async def ensure_shell(ctx: StepContext) -> StepResult:
+    """The dataset exists and reads the tenant's data store and no other; nothing is in it. Done ahead of `ensure`, which needs
+    nothing of it.
+
+    Reports are bound to it while its data, and the tables that they come from, are still being made.
+    """
+    workspace_id, known = await _workspace_id(ctx), await artifacts.find_artifact(ctx.db, ctx.organization.id, KIND)
+    template: Template = ()
+    if known is not None and known.vendor_id:
+        source = await fabric_data_store.open_up(ctx)
+    else:
+        source, template = await together(fabric_data_store.open_up(ctx), fetch_template(ctx))
+    return _told(ctx, workspace_id, source, *await _ensure_bound(ctx, workspace_id, source, template))
+
+
 async def ensure(ctx: StepContext) -> StepResult:
     """The dataset exists, reads the tenant's data store and no other, and has been refreshed."""
     workspace_id, source = await _workspace_id(ctx), await _source(ctx)
-    dataset, connection = await together(
-        _ensure_model(ctx, workspace_id, source), ensure_connection(ctx, workspace_id, source)
-    )
-    dataset_id, deadline = str(dataset.vendor_id), ctx.settings.operation_deadline
-    read = await ctx.vendors.powerbi.wait_for_datasources(workspace_id, dataset_id, deadline=deadline)
-    if {(one.server, one.database) for one in read} != {(source.server, source.database)}:
-        await _repoint(ctx, workspace_id, dataset_id, source)
-    await ctx.vendors.fabric.bind_connection(
-        workspace_id, dataset_id, str(connection.vendor_id), server=source.server, database=source.database
-    )
-    await _refresh(ctx, workspace_id, dataset_id)
+    dataset, connection = await _ensure_bound(ctx, workspace_id, source)
+    await _refresh(ctx, workspace_id, str(dataset.vendor_id))
+    return _told(ctx, workspace_id, source, dataset, connection)
+
+
+def _told(
+    ctx: StepContext, workspace_id: str, source: SqlDatabase, dataset: Artifact, connection: Artifact
+) -> StepResult:
     return StepResult(
         facts={
-            "dataset_id": dataset_id,
+            "dataset_id": str(dataset.vendor_id),
             "name": dataset_name(ctx.organization.name),
             "connection_id": str(connection.vendor_id),
             "server": source.server,
             "database": source.database,
         },
-        links={"open": f"{ctx.settings.powerbi_app_url}/groups/{workspace_id}/datasets/{dataset_id}"},
+        links={"open": f"{ctx.settings.powerbi_app_url}/groups/{workspace_id}/datasets/{dataset.vendor_id}"},
     )
+
+
+async def _ensure_bound(
+    ctx: StepContext, workspace_id: str, source: SqlDatabase, template: Template = ()
+) -> tuple[Artifact, Artifact]:
+    """The ledger rows of the dataset, which reads this source, and of the connection that it reads it through."""
+    dataset, connection = await together(
+        _ensure_model(ctx, workspace_id, source, template), ensure_connection(ctx, workspace_id, source)
+    )
+    dataset_id, connection_id, fabric = str(dataset.vendor_id), str(connection.vendor_id), ctx.vendors.fabric
+    deadline = ctx.settings.operation_deadline
+    read, bound_to = await together(
+        ctx.vendors.powerbi.wait_for_datasources(workspace_id, dataset_id, deadline=deadline),
+        fabric.list_item_connections(workspace_id, dataset_id),
+    )
+    if points_elsewhere := {(one.server, one.database) for one in read} != {(source.server, source.database)}:
+        await _repoint(ctx, workspace_id, dataset_id, source)
+    if points_elsewhere or connection_id not in bound_to:
+        await fabric.bind_connection(
+            workspace_id, dataset_id, connection_id, server=source.server, database=source.database
+        )
+    return dataset, connection
 
 
 async def _refresh(ctx: StepContext, workspace_id: str, dataset_id: str) -> None:
@@ -79,7 +113,7 @@ async def _refresh(ctx: StepContext, workspace_id: str, dataset_id: str) -> None
         ) from failure  # fmt: skip
 
 
-async def _ensure_model(ctx: StepContext, workspace_id: str, source: SqlDatabase) -> Artifact:
+async def _ensure_model(ctx: StepContext, workspace_id: str, source: SqlDatabase, template: Template) -> Artifact:
     fabric, name = ctx.vendors.fabric, dataset_name(ctx.organization.name)
     if path := pbix_path(ctx):
         return await ensure_imported(ctx, workspace_id, path)
@@ -88,7 +122,7 @@ async def _ensure_model(ctx: StepContext, workspace_id: str, source: SqlDatabase
         return await find_item(ctx, row, workspace_id, "SemanticModel", name)
 
     async def create(row: Artifact) -> Found:
-        parts = await own_definition(ctx, source)
+        parts = await own_definition(ctx, source, template)
 
         async def make() -> Found:
             item = await fabric.create_semantic_model(
@@ -125,11 +159,13 @@ async def verify(ctx: StepContext) -> list[Verdict]:
     """Whether the dataset reads this tenant's data store and no other, and answers a query with this tenant's data only."""
     workspace_id = await _workspace_id(ctx)
     row = await require_artifact(ctx, KIND, step="powerbi_dataset")
-    store = await fabric_data_store.find(ctx)
+    store, sources, rows = await together(
+        fabric_data_store.find(ctx),
+        ctx.vendors.powerbi.list_datasources(workspace_id, str(row.vendor_id)),
+        ctx.vendors.powerbi.execute_query(workspace_id, str(row.vendor_id), "EVALUATE 'tenant'"),
+    )
     own = "no data store" if store is None else f"{store.server};{store.database}"
-    sources = await ctx.vendors.powerbi.list_datasources(workspace_id, str(row.vendor_id))
     found = ", ".join(sorted({f"{source.server};{source.database}" for source in sources})) or "no data source"
-    rows = await ctx.vendors.powerbi.execute_query(workspace_id, str(row.vendor_id), "EVALUATE 'tenant'")
     owners = sorted(
         {str(value) for row_ in rows for column, value in row_.items() if column.endswith("[organization_id]")}
     )

@@ -7,7 +7,7 @@ from tenant_provisioning.model.artifact import Artifact, ArtifactKind
 from tenant_provisioning.model.naming import powerbi_workspace_name
 from tenant_provisioning.model.qa import Verdict
 from tenant_provisioning.steps import powerbi_profile
-from tenant_provisioning.steps._workspace import ensure_workspace, remove_workspace, verify_workspace, workspace_result
+from tenant_provisioning.steps._workspace import ensure_workspace, remove_workspace, verify_workspace
 from tenant_provisioning.steps.context import StepContext, StepResult
 
 KIND = ArtifactKind.POWERBI_WORKSPACE
@@ -16,8 +16,7 @@ KIND = ArtifactKind.POWERBI_WORKSPACE
 async def ensure(ctx: StepContext) -> StepResult:
     """The reports workspace exists, is ours and is on the capacity; where profiles are wanted, the tenant's sees it alone."""
     name = powerbi_workspace_name(ctx.organization.name, ctx.organization.subdomain)
-    artifact = await ensure_workspace(ctx, KIND, name)
-    result = await workspace_result(ctx, artifact, f"{ctx.settings.powerbi_app_url}/groups/{artifact.vendor_id}")
+    result = await ensure_workspace(ctx, KIND, name, app_url=ctx.settings.powerbi_app_url)
     if not ctx.settings.powerbi_profiles:
         return result
     profile = await powerbi_profile.ensure(ctx)

@@ -7,11 +7,10 @@ here, for all of them. Waiting is switched off by `stamina.set_testing`, for the
 """
 
 import asyncio
-import itertools
 import logging
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -32,6 +31,8 @@ IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 SUCCESS = (200, 201, 202, 204)
 MOST_REDIRECTS = 3
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.1, 10.0  # seconds between polls where the vendor names none
+# An end is seen late by up to a half of the time that it took, or by 15 %: CLOSELY is for what much else waits for.
+GROWTH, CLOSELY = 1.5, 1.15
 log = logging.getLogger(__name__)
 
 
@@ -50,6 +51,7 @@ async def poll(
     *,
     deadline: float,
     after: float | None = None,
+    growth: float = GROWTH,
 ) -> T:
     """The first answer of `check` that is not Pending; what `VendorHttp.poll` says of it."""
     state = ""
@@ -57,7 +59,7 @@ async def poll(
         async with vendor_deadline(deadline) as limit:
             if after is not None:
                 await _pause(after)
-            for pause in _growing():
+            for pause in _pauses(growth):
                 found = await check()
                 if not isinstance(found, Pending):
                     return found
@@ -200,13 +202,14 @@ class VendorHttp:
         *,
         deadline: float,
         after: float | None = None,
+        growth: float = GROWTH,
     ) -> T:
         """The first answer of `check` that is not Pending, first asked `after` seconds from now.
 
-        Waits as long as the vendor says and grows its pauses where it says nothing. Raises StillAtWork when
-        `deadline` seconds have passed, whatever is going on then.
+        Waits as long as the vendor says and grows its pauses where it says nothing, those of half a second and more by `growth`.
+        Raises StillAtWork when `deadline` seconds have passed, whatever is going on then.
         """
-        return await poll(self.vendor, operation, check, deadline=deadline, after=after)
+        return await poll(self.vendor, operation, check, deadline=deadline, after=after, growth=growth)
 
     def _repeat(self, error: Exception, sure: bool, started: float) -> bool | float:
         """Whether to try again, or in how many seconds: never earlier than the vendor said, never past our patience."""
@@ -331,8 +334,11 @@ def is_loopback(url: httpx.URL) -> bool:
     return url.host in {"localhost", "127.0.0.1", "::1"}
 
 
-def _growing() -> "itertools.chain[float]":
-    return itertools.chain((SHORTEST_PAUSE * 1.5**step for step in range(12)), itertools.repeat(LONGEST_PAUSE))
+def _pauses(growth: float) -> Iterator[float]:
+    pause = SHORTEST_PAUSE
+    while True:
+        yield min(pause, LONGEST_PAUSE)
+        pause *= GROWTH if pause < 0.5 else growth
 
 
 async def _pause(seconds: float) -> None:

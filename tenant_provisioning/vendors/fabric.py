@@ -13,7 +13,7 @@ from collections.abc import Collection
 import httpx
 
 from tenant_provisioning.model.errors import VendorRejected
-from tenant_provisioning.vendors._http import Pending, VendorHttp
+from tenant_provisioning.vendors._http import CLOSELY, Pending, VendorHttp
 from tenant_provisioning.vendors.admission import Admission
 from tenant_provisioning.vendors.fabric_operations import GONE, VENDOR
 from tenant_provisioning.vendors.fabric_records import Capacity, Connection, ServicePrincipal, TenantSetting, Workspace
@@ -105,7 +105,7 @@ class Fabric(FabricStores):
                 )
             return found if found.is_on(capacity_id) else Pending(found.capacity_progress or "")
 
-        return await self._http.poll("assign workspace to capacity", check, deadline=deadline)
+        return await self._http.poll("assign workspace to capacity", check, deadline=deadline, growth=CLOSELY)
 
     async def delete_workspace(self, workspace_id: str) -> None:
         """The workspace and all items in it are gone; connections are not, they belong to the Entra tenant."""

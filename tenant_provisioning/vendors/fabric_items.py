@@ -115,6 +115,12 @@ class FabricItems(FabricOperations):
         )
         return Item(made, item_type, name, description, workspace_id)
 
+    async def list_item_connections(self, workspace_id: str, item_id: str) -> tuple[str, ...]:
+        """The ids of the connections that the item's data sources are bound to; a source bound to none has no id to tell."""
+        path = f"/workspaces/{workspace_id}/items/{item_id}/connections"
+        told = await self._pages("list item connections", path, lambda body: str(body.get("id") or ""))
+        return tuple(one for one in told if one)
+
     async def bind_connection(
         self, workspace_id: str, semantic_model_id: str, connection_id: str, *, server: str, database: str
     ) -> None:

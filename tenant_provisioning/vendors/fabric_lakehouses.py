@@ -22,20 +22,19 @@ class FabricLakehouses(FabricItems):
         description: str = "",
         deadline: float,
         on_operation: OnOperation | None = None,
-    ) -> Lakehouse:
-        """A new lakehouse without tables; `description` takes 256 characters. Its SQL endpoint is made after it."""
+    ) -> str:
+        """The id of a new lakehouse without tables; `description` takes 256 characters. Its SQL endpoint is made after it."""
         asked = {"displayName": name, "description": description}
         response = await self._http.call(
             "create lakehouse", "POST", f"/workspaces/{workspace_id}/lakehouses", json=asked, ok=(201, 202)
         )
-        made = await self._created(
+        return await self._created(
             "create lakehouse",
             response,
             (workspace_id, "Lakehouse", name),
             deadline=deadline,
             on_operation=on_operation,
         )
-        return await self.get_lakehouse(workspace_id, made)
 
     async def get_lakehouse(self, workspace_id: str, lakehouse_id: str) -> Lakehouse:
         """The lakehouse and how far its SQL endpoint is."""

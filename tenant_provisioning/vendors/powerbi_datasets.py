@@ -11,7 +11,7 @@ import httpx
 
 from tenant_provisioning.model.errors import SetupError, VendorRejected
 from tenant_provisioning.vendors._answers import broken, last_segment, reason, request_id, retry_after, vendor_code
-from tenant_provisioning.vendors._http import Pending, VendorClient, VendorHttp
+from tenant_provisioning.vendors._http import CLOSELY, Pending, VendorClient, VendorHttp
 from tenant_provisioning.vendors.blob_upload import BlobUpload
 from tenant_provisioning.vendors.powerbi_records import Dataset, Datasource, Import, ImportResult
 
@@ -117,7 +117,7 @@ class PowerBIDatasets(VendorClient):
                 )
             return Pending(state, retry_after(response.headers))
 
-        return await self._http.poll("import report", check, deadline=deadline)
+        return await self._http.poll("import report", check, deadline=deadline, growth=CLOSELY)
 
     async def list_imports(self, group_id: str) -> tuple[Import, ...]:
         """Every import of the workspace, whatever became of it; the API has no pages and no filter."""
@@ -221,7 +221,7 @@ class PowerBIDatasets(VendorClient):
                 )
             return Pending(state, retry_after(response.headers))
 
-        await self._http.poll("refresh dataset", check, deadline=deadline)
+        await self._http.poll("refresh dataset", check, deadline=deadline, growth=CLOSELY)
 
     async def execute_query(self, group_id: str, dataset_id: str, dax: str) -> tuple[Row, ...]:
         """The rows a DAX query answers, by column name as in "[n]" or "tenant[organization_id]"; 120 queries a minute

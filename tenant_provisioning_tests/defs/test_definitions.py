@@ -45,7 +45,7 @@ def test_every_check_of_the_plan_guards_its_step_one_tenant_at_a_time(graph: Any
         assert graph.get(key).partitions_def is not None, key
 
 
-def test_a_report_comes_after_dataset_and_imports_and_before_the_roll_up_on_which_alone_the_rest_depends(
+def test_a_report_comes_after_shell_and_imports_and_before_the_roll_up_on_which_alone_the_rest_depends(
     graph: Any,
 ) -> None:
     reports = {key for key in graph.get_all_asset_keys() if key.path[0] == "reports"}
@@ -53,8 +53,18 @@ def test_a_report_comes_after_dataset_and_imports_and_before_the_roll_up_on_whic
 
     assert roll_up.parent_keys == reports
     for key in reports:
-        assert graph.get(key).parent_keys == {dg.AssetKey("powerbi_dataset"), dg.AssetKey("report_imports")}
+        assert graph.get(key).parent_keys == {dg.AssetKey("dataset_shell"), dg.AssetKey("report_imports")}
         assert graph.get(key).child_keys == {dg.AssetKey("deployed_reports")}
+
+
+def test_neither_tables_nor_data_keep_anything_waiting_that_does_not_read_them(graph: Any) -> None:
+    def before(name: str) -> set[str]:
+        parents = {key.to_user_string() for key in graph.get(dg.AssetKey(name.split("/"))).parent_keys}
+        return parents.union(*map(before, parents))
+
+    assert "fabric_data_store" not in before("deployed_reports")
+    assert {"fabric_data_store", "dataset_shell"} <= before("powerbi_dataset")
+    assert {"powerbi_dataset", "deployed_reports"} <= before("organization_record")
 
 
 def test_reports_that_need_the_same_providers_share_a_group(graph: Any) -> None:

@@ -238,6 +238,7 @@ class Lab:
             "supabase_url": world.url,
             "tls_ca_file": world.ca_file,
             "dns_nameservers": f"127.0.0.1:{world.dns_port}",
+            "sql_gateway": f"127.0.0.1:{world.tds_port}",
             "smtp_host": "127.0.0.1",
             "smtp_port": world.smtp_port,
             "smtp_starttls": False,

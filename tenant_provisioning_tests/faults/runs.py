@@ -120,7 +120,7 @@ class Jobs:
         )
         reports = Unit(
             "reports",
-            frozenset({"powerbi_dataset", "check_powerbi_dataset", "report_imports"}),
+            frozenset({"dataset_shell", "report_imports"}),
             _function(definitions[self._reports[0]]),
         )
         made.insert(next(at for at, unit in enumerate(made) if unit.name == "deployed_reports"), reports)

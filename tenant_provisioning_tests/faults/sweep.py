@@ -35,6 +35,7 @@ MAIL_FAULTS = {
     "refused": "550", "503": "451", "reset": "reset", "timeout": "hang", "timeout_after": "hang_after",
     "lost_before": "lost_text", "lost": "lost_response", "kill_before": "reset", "kill_after": "lost_response",
 }  # fmt: skip
+SQL_FAULTS = ("503", "lost")  # which are all that the simulator's SQL knows
 COMMIT_FAULTS = ("lost_before", "lost_after", "kill_before", "kill_after")
 READ_FAULTS = ("lost_before",)  # nothing is committed there, so dying is no other case than between two calls
 
@@ -59,6 +60,8 @@ class Point:
         """The kinds of fault that can happen here."""
         if self.side == "commit":
             return COMMIT_FAULTS if self.writes else READ_FAULTS
+        if self.name == "sql.batch":
+            return SQL_FAULTS
         return tuple(MAIL_FAULTS if self.name == "mail.send" else CALL_FAULTS)
 
 

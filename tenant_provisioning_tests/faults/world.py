@@ -106,7 +106,7 @@ class WorldProcess:
         process.start()
         theirs.close()
         ready_theirs.close()  # should it die before it is ready, that is heard
-        self.url, self.dns_port, self.smtp_port = ready.recv()
+        self.url, self.dns_port, self.tds_port, self.smtp_port = ready.recv()
 
     def ask(self, command: str, *arguments: Any) -> Any:
         """What a command of `_Desk` answers."""
@@ -212,9 +212,7 @@ async def _serve(ca_file: Path, asked: Connection, ready: Connection) -> None:
         asked.send(_answered(desk, command, arguments))
 
     loop.add_reader(asked.fileno(), answer)
-    await serve(
-        world, ca_file=ca_file, ready=lambda url, dns_port, *_: ready.send((url, dns_port, smtp_port)), stop=stop
-    )
+    await serve(world, ca_file=ca_file, ready=lambda *reached: ready.send((*reached, smtp_port)), stop=stop)
 
 
 def _answered(desk: _Desk, command: str, arguments: tuple[Any, ...]) -> Any:

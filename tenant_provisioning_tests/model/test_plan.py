@@ -40,8 +40,12 @@ def test_no_report_is_mistaken_for_another_step(keys: list[str]) -> None:
 def test_each_step_comes_after_those_it_builds_on() -> None:
     order = [
         ("hosting_domain", "dns_record"),
-        ("fabric_workspace", "fabric_data_store"),
+        ("fabric_workspace", "data_store_shell"),
+        ("data_store_shell", "fabric_data_store"),
+        ("data_store_shell", "dataset_shell"),
         ("fabric_data_store", "powerbi_dataset"),
+        ("dataset_shell", "powerbi_dataset"),
+        ("dataset_shell", "deployed_reports"),
         ("powerbi_workspace", "powerbi_dataset"),
         ("powerbi_dataset", "deployed_reports"),
         ("deployed_reports", "module_configuration"),

@@ -66,7 +66,7 @@ def test_every_step_is_there_in_its_order_from_the_beginning(told: Any) -> None:
 
     assert [line.name for line in shown.steps] == list(STEP_NAMES)
     assert {line.state for line in shown.steps} == {"waiting"}
-    assert shown.summary == "0 of 11 steps done."
+    assert shown.summary == "0 of 13 steps done."
 
 
 def test_a_step_shows_how_long_it_took_or_has_taken_and_leads_to_its_run_and_its_thing(told: Any) -> None:
@@ -76,12 +76,12 @@ def test_a_step_shows_how_long_it_took_or_has_taken_and_leads_to_its_run_and_its
         step("fabric_data_store", StepState.RUNNING, began=7, reason="waiting"),
     )
 
-    done, running = shown.steps[2], shown.steps[3]
+    done, running = shown.steps[2], shown.steps[4]
     assert (done.state, done.seconds, done.run_url) == ("done", 4, "http://dagster.test/runs/run-1")
     assert done.thing_url == "https://app.fabric.microsoft.com/groups/fw-1"
     assert (running.state, running.seconds, running.note) == ("running", 7, "waiting")
-    assert shown.steps[4].thing_url == ""
-    assert shown.summary == "2 of 11 steps done; now: Data store."
+    assert shown.steps[5].thing_url == ""
+    assert shown.summary == "2 of 13 steps done; now: Data store."
 
 
 def test_the_reports_are_one_step_and_each_is_told_by_its_state(told: Any) -> None:
@@ -134,7 +134,7 @@ def test_a_run_that_ended_without_a_word_is_told_by_the_organizations_reason(tol
 
 
 def test_the_estimate_is_of_what_is_left_and_takes_what_the_step_at_work_has_had(told: Any) -> None:
-    steps = [step(name, StepState.DONE, began=100, took=90) for name in STEP_NAMES[:7]]
+    steps = [step(name, StepState.DONE, began=100, took=90) for name in STEP_NAMES[:9]]
     shown = told(
         *steps, step("reports/a", StepState.DONE, began=10, took=4), step("reports/b", StepState.RUNNING, began=6)
     )

@@ -155,7 +155,7 @@ async def test_a_dataset_that_reads_its_own_data_store_keeps_its_definition_and_
         "fabric.list_items",
         "fabric.get_connection",
         "powerbi.list_datasources",
-        "fabric.bind_connection",
+        "fabric.list_item_connections",
         "powerbi.refresh_dataset",
         "powerbi.get_refresh",
     }

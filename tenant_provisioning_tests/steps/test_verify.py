@@ -1,6 +1,7 @@
 """What `verify` says: true after ensure, false when exactly what it watches is broken, true again after the repair."""
 
 import asyncio
+import socket
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -67,6 +68,26 @@ async def whole(whole_acme: str, world: Any, open_ctx: OpenCtx) -> AsyncIterator
     """The context of that Acme's steps."""
     async with open_ctx(whole_acme) as ctx:
         yield ctx
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port that is bound and on which nobody listens."""
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        yield holder.getsockname()[1]
+
+
+@pytest.mark.parametrize("sql_gets_through", [True, False])
+async def test_a_lakehouse_is_asked_in_sql_and_where_a_firewall_stands_before_that_by_https(
+    sql_gets_through: bool, whole_acme: str, world: Any, open_ctx: OpenCtx, closed_port: int
+) -> None:
+    changes = {} if sql_gets_through else {"sql_gateway": f"127.0.0.1:{closed_port}"}
+    async with open_ctx(whole_acme, **changes) as ctx:
+        verdicts = await fabric_data_store.verify(ctx)
+
+    assert [verdict.passed for verdict in verdicts] == [True, True]
+    assert len(world.requests("fabric.refresh_metadata")) == (0 if sql_gets_through else 1)
 
 
 @pytest.fixture
@@ -367,7 +388,7 @@ async def test_another_organizations_connection_string(whole: StepContext) -> No
     [
         (fabric_workspace, "fabric.get_workspace"),
         (powerbi_workspace, "fabric.get_workspace"),
-        (fabric_data_store, "fabric.refresh_metadata"),
+        (fabric_data_store, "fabric.get_lakehouse"),
         (powerbi_dataset, "powerbi.list_datasources"),
         (powerbi_dataset, "powerbi.execute_queries"),
         (super_users, "supabase.generate_link"),

@@ -96,7 +96,8 @@ async def acme(fabric: Fabric) -> Acme:
     capacity, templates = "33333333-3333-4333-8333-333333333333", "44444444-4444-4444-8444-444444444444"
     model, notebook = "55555555-5555-4555-8555-555555555555", "66666666-6666-4666-8666-666666666666"
     workspace = await fabric.create_workspace("Acme's (acme) reports", capacity_id=capacity)
-    lakehouse = await fabric.create_lakehouse(workspace.id, "lh_acme", deadline=10)
+    made = await fabric.create_lakehouse(workspace.id, "lh_acme", deadline=10)
+    lakehouse = await fabric.get_lakehouse(workspace.id, made)
     endpoint = await fabric.wait_for_sql_endpoint(workspace.id, lakehouse.id, deadline=10)
     parameters = {"organization_id": "organization-1"}
     job = await fabric.run_notebook(templates, notebook, parameters=parameters, default_lakehouse=lakehouse)

@@ -358,13 +358,8 @@ async def test_a_name_still_reserved_after_a_deletion_is_tried_again(tokens: Ent
     reserved = httpx.Response(400, json={"errorCode": "ItemDisplayNameNotAvailableYet", "message": "Not yet."})
     answers = [reserved, httpx.Response(201, json={"id": "l-1"})]
 
-    def answer(request: httpx.Request) -> httpx.Response:
-        if request.method == "POST":
-            return answers.pop(0)
-        return httpx.Response(200, json={"id": "l-1", "displayName": "lh", "workspaceId": "w", "properties": {}})
-
-    async with scripted(tokens, answer) as fabric:
-        assert (await fabric.create_lakehouse("w", "lh", deadline=DEADLINE)).id == "l-1"
+    async with scripted(tokens, lambda _: answers.pop(0)) as fabric:
+        assert await fabric.create_lakehouse("w", "lh", deadline=DEADLINE) == "l-1"
 
 
 @pytest.mark.parametrize(("ended", "error"), [("Cancelled", VendorRejected), ("Deduped", VendorUnavailable)])
@@ -405,4 +400,5 @@ async def create_lakehouse(
         if on_operation is not None:
             on_operation(operation_id)
 
-    return await fabric.create_lakehouse(workspace, "lh_acme", description="mark", deadline=DEADLINE, on_operation=told)
+    made = await fabric.create_lakehouse(workspace, "lh_acme", description="mark", deadline=DEADLINE, on_operation=told)
+    return await fabric.get_lakehouse(workspace, made)

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
+from itertools import accumulate, islice, pairwise
 from typing import Any
 
 import httpx
@@ -13,7 +14,7 @@ import stamina
 from tenant_provisioning.model.errors import VendorError, VendorRejected, VendorUnavailable
 from tenant_provisioning.vendors import incidents
 from tenant_provisioning.vendors._answers import reason, retry_after, vendor_code
-from tenant_provisioning.vendors._http import Pending, VendorHttp
+from tenant_provisioning.vendors._http import CLOSELY, GROWTH, LONGEST_PAUSE, Pending, VendorHttp, _pauses
 
 pytestmark = pytest.mark.usefixtures("no_waiting")
 Handler = Callable[[httpx.Request], httpx.Response]
@@ -354,3 +355,13 @@ async def test_an_answer_that_drips_for_ever_ends() -> None:
 )
 def test_every_vendors_error_body_is_read_without_personal_data(body: Any, code: str | None, said: str) -> None:
     assert (vendor_code(body), reason(body)) == (code, said)
+
+
+@pytest.mark.parametrize(("growth", "late"), [(GROWTH, 0.5), (CLOSELY, 0.15)])
+def test_whoever_polls_closely_is_late_by_little_of_what_it_waited_for(growth: float, late: float) -> None:
+    asked_at = list(accumulate(islice(_pauses(growth), 30)))
+
+    pairs = [(before, after) for before, after in pairwise(asked_at) if before > 2]
+    assert pairs
+    assert all(after <= before + min(late * before + 0.5, LONGEST_PAUSE) for before, after in pairs)
+    assert list(islice(_pauses(growth), 100))[-1] == LONGEST_PAUSE

@@ -1,4 +1,4 @@
-"""The kinds of data store, one module a kind, each with the same verbs: `ensure`, `find`, `verify`, `remove`.
+"""The kinds of data store, one module a kind, each with the same verbs: `make`, `open_up`, `ensure`, `find`, `verify`, `remove`.
 
 Which kind a tenant has its request says; `steps.fabric_data_store` hands over to it and does what is the same for all.
 """
@@ -35,8 +35,14 @@ class Condition:
 class DataStore(Protocol):
     """What every module here offers."""
 
+    async def make(self, ctx: StepContext) -> Artifact:
+        """The ledger row of the data store, which exists and is ours or the customer's; what it holds is not looked at."""
+
+    async def open_up(self, ctx: StepContext, row: Artifact) -> SqlDatabase:
+        """Where a dataset reads it, once it answers."""
+
     async def ensure(self, ctx: StepContext) -> Ready:
-        """The data store exists, is ours or the customer's, answers, and has its tables."""
+        """All of that, and it has its tables."""
 
     async def find(self, ctx: StepContext, row: Artifact) -> SqlDatabase | None:
         """Where the data store is read, by asking afresh; None when it is gone or does not answer."""

@@ -39,7 +39,7 @@ async def ensure_in_workspace(
     return await ensure_artifact(ctx, ArtifactKind.DATA_STORE, thing=thing, find=find, create=make)
 
 
-async def open_in_workspace(ctx: StepContext, item_type: str, row: Artifact) -> SqlDatabase:
+async def open_up_in_workspace(ctx: StepContext, item_type: str, row: Artifact) -> SqlDatabase:
     """Where the warehouse or SQL database of this row is connected to, once it answers."""
     store = await ctx.vendors.fabric.wait_for_sql_store(
         await data_workspace_id(ctx), item_type, str(row.vendor_id), deadline=ctx.settings.operation_deadline

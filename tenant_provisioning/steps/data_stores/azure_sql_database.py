@@ -23,8 +23,8 @@ TEMPLATE_USERS = (
 )
 
 
-async def ensure(ctx: StepContext) -> Ready:
-    """The database exists, has its tables, and knows none of the template's users."""
+async def make(ctx: StepContext) -> Artifact:
+    """The database exists and is ours."""
     azure, settings = ctx.vendors.azure_sql, ctx.settings
     server, name, deadline = _server(ctx), database_name(ctx.organization.subdomain), settings.operation_deadline
 
@@ -44,19 +44,30 @@ async def ensure(ctx: StepContext) -> Ready:
         )  # fmt: skip
         return replace(_found(ctx, made), details={STRIPPED: False})
 
-    row = await ensure_artifact(
+    return await ensure_artifact(
         ctx, ArtifactKind.DATA_STORE, thing=f"the Azure SQL database “{name}”", find=find_it, create=create
     )
-    await azure.wait_for_database(server, name, deadline=deadline)
-    at = _address(ctx)
+
+
+async def open_up(ctx: StepContext, row: Artifact) -> SqlDatabase:  # noqa: ARG001 - the shape of every kind's
+    """Where the database is connected to, once it answers."""
+    at, deadline = _address(ctx), ctx.settings.operation_deadline
+    await ctx.vendors.azure_sql.wait_for_database(_server(ctx), at.database, deadline=deadline)
     await ctx.vendors.sql.wait_until_open(at, deadline=deadline)
+    return at
+
+
+async def ensure(ctx: StepContext) -> Ready:
+    """The database exists, has its tables, and knows none of the template's users."""
+    row = await make(ctx)
+    at = await open_up(ctx, row)
     if not row.details.get(STRIPPED):  # once: who is let in afterwards is not the template's
         await _strip_users(ctx, at)
         await artifacts.note(ctx.db, row.id, **{STRIPPED: True})
     await require_tables(ctx, at, template="AZURE_SQL_TEMPLATE_DATABASE")
     await sign_tables(ctx, at)
-    link = f"https://portal.azure.com/#@{settings.entra_tenant_id}/resource{row.vendor_id}"
-    return Ready(row, at, {"database_id": str(row.vendor_id), "name": name}, link)
+    link = f"https://portal.azure.com/#@{ctx.settings.entra_tenant_id}/resource{row.vendor_id}"
+    return Ready(row, at, {"database_id": str(row.vendor_id), "name": at.database}, link)
 
 
 async def _strip_users(ctx: StepContext, at: SqlDatabase) -> None:

@@ -20,7 +20,7 @@ NOT_THERE = (
 )
 
 
-async def ensure(ctx: StepContext) -> Ready:
+async def make(ctx: StepContext) -> Artifact:
     """The customer's data store is where the request says, lets us in, and has the platform's tables."""
     at = await _address(ctx)
     item_id = await _item_at(ctx, at)
@@ -31,9 +31,20 @@ async def ensure(ctx: StepContext) -> Ready:
             f"the data store that {ctx.organization.name} brings belongs to another organization of this platform"
         )
     await _require_tables(ctx, at)
-    row = await artifacts.adopt(ctx.db, ctx.organization.id, ArtifactKind.DATA_STORE, "", item_id)
+    return await artifacts.adopt(ctx.db, ctx.organization.id, ArtifactKind.DATA_STORE, "", item_id)
+
+
+async def open_up(ctx: StepContext, row: Artifact) -> SqlDatabase:  # noqa: ARG001 - the shape of every kind's
+    """Where the customer says that its data store is."""
+    return await _address(ctx)
+
+
+async def ensure(ctx: StepContext) -> Ready:
+    """All of that: nothing of it is made."""
+    row = await make(ctx)
     workspace_id = await data_workspace_id(ctx)
-    return Ready(row, at, {"item_id": item_id}, f"{ctx.settings.fabric_app_url}/groups/{workspace_id}")
+    link = f"{ctx.settings.fabric_app_url}/groups/{workspace_id}"
+    return Ready(row, await open_up(ctx, row), {"item_id": str(row.vendor_id)}, link)
 
 
 async def _require_tables(ctx: StepContext, at: SqlDatabase) -> None:

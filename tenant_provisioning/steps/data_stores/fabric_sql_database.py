@@ -13,7 +13,7 @@ from tenant_provisioning.steps.data_stores._item import (
     data_workspace_id,
     ensure_in_workspace,
     find_in_workspace,
-    open_in_workspace,
+    open_up_in_workspace,
     remove_from_workspace,
 )
 from tenant_provisioning.steps.data_stores._tables import condition, require_tables, sign_tables
@@ -24,8 +24,8 @@ ITEM = "SQLDatabase"
 LARGEST_DACPAC = 64 * 1024**2  # it travels as base64 within JSON
 
 
-async def ensure(ctx: StepContext) -> Ready:
-    """The SQL database exists and has its tables."""
+async def make(ctx: StepContext) -> Artifact:
+    """The SQL database exists and is ours."""
     fabric, deadline = ctx.vendors.fabric, ctx.settings.operation_deadline
     workspace_id, name = await data_workspace_id(ctx), database_name(ctx.organization.subdomain)
 
@@ -36,8 +36,19 @@ async def ensure(ctx: StepContext) -> Ready:
         )  # fmt: skip
         return Found(made, ours=True, details=NO_ADDRESS_YET)
 
-    row = await ensure_in_workspace(ctx, ITEM, name, thing=f"the SQL database “{name}”", create=create)
-    at = await open_in_workspace(ctx, ITEM, row)
+    return await ensure_in_workspace(ctx, ITEM, name, thing=f"the SQL database “{name}”", create=create)
+
+
+async def open_up(ctx: StepContext, row: Artifact) -> SqlDatabase:
+    """Where the SQL database is connected to, once it answers."""
+    return await open_up_in_workspace(ctx, ITEM, row)
+
+
+async def ensure(ctx: StepContext) -> Ready:
+    """The SQL database exists and has its tables."""
+    row = await make(ctx)
+    workspace_id, name = await data_workspace_id(ctx), database_name(ctx.organization.subdomain)
+    at = await open_up(ctx, row)
     await require_tables(ctx, at, template="DATA_STORE_DACPAC_PATH")
     await sign_tables(ctx, at)
     return Ready(

@@ -1,10 +1,11 @@
 """A lakehouse in the tenant's data workspace: tables made by the template notebook, read through its SQL endpoint."""
 
+import logging
+
 from tenant_provisioning.model.artifact import Artifact
-from tenant_provisioning.model.errors import SetupError
+from tenant_provisioning.model.errors import SetupError, VendorError
 from tenant_provisioning.model.naming import lakehouse_name
 from tenant_provisioning.steps._item import remember_operation
-from tenant_provisioning.steps._together import together
 from tenant_provisioning.steps.context import StepContext
 from tenant_provisioning.steps.data_stores import UP, Condition, Ready
 from tenant_provisioning.steps.data_stores._item import (
@@ -13,16 +14,17 @@ from tenant_provisioning.steps.data_stores._item import (
     ensure_in_workspace,
     remove_from_workspace,
 )
+from tenant_provisioning.steps.data_stores._tables import missing_tables
 from tenant_provisioning.steps.ownership import Found
 from tenant_provisioning.store import artifacts
-from tenant_provisioning.vendors.fabric_records import SqlEndpoint
 from tenant_provisioning.vendors.sql import SqlDatabase
 
 ITEM = "Lakehouse"
+log = logging.getLogger(__name__)
 
 
-async def ensure(ctx: StepContext) -> Ready:
-    """The lakehouse exists with its tables, and its SQL endpoint shows them."""
+async def make(ctx: StepContext) -> Artifact:
+    """The lakehouse exists and is ours."""
     fabric, deadline = ctx.vendors.fabric, ctx.settings.operation_deadline
     workspace_id, name = await data_workspace_id(ctx), lakehouse_name(ctx.organization.subdomain)
 
@@ -30,36 +32,47 @@ async def ensure(ctx: StepContext) -> Ready:
         made = await fabric.create_lakehouse(
             workspace_id, name, description=ctx.mark, deadline=deadline, on_operation=remember_operation(ctx, row)
         )
-        return Found(made.id, ours=True, details=NO_ADDRESS_YET)
+        return Found(made, ours=True, details=NO_ADDRESS_YET)
 
-    row = await ensure_in_workspace(ctx, ITEM, name, thing=f"the lakehouse “{name}”", create=create)
+    return await ensure_in_workspace(ctx, ITEM, name, thing=f"the lakehouse “{name}”", create=create)
+
+
+async def open_up(ctx: StepContext, row: Artifact) -> SqlDatabase:
+    """The SQL endpoint, which a dataset names by its id, once it is up."""
+    endpoint = await ctx.vendors.fabric.wait_for_sql_endpoint(
+        await data_workspace_id(ctx), str(row.vendor_id), deadline=ctx.settings.operation_deadline
+    )
+    return SqlDatabase(endpoint.server, endpoint.id)
+
+
+async def ensure(ctx: StepContext) -> Ready:
+    """The lakehouse exists with its tables, and its SQL endpoint shows them."""
+    row = await make(ctx)
+    workspace_id, name = await data_workspace_id(ctx), lakehouse_name(ctx.organization.subdomain)
     endpoint = await _ensure_tables(ctx, workspace_id, row)
     return Ready(
         row,
-        SqlDatabase(endpoint.server, endpoint.id),
-        {"lakehouse_id": str(row.vendor_id), "name": name, "sql_endpoint_id": endpoint.id},
+        endpoint,
+        {"lakehouse_id": str(row.vendor_id), "name": name, "sql_endpoint_id": endpoint.database},
         f"{ctx.settings.fabric_app_url}/groups/{workspace_id}/lakehouses/{row.vendor_id}",
     )
 
 
-async def _ensure_tables(ctx: StepContext, workspace_id: str, row: Artifact) -> SqlEndpoint:
+async def _ensure_tables(ctx: StepContext, workspace_id: str, row: Artifact) -> SqlDatabase:
     """The SQL endpoint, once it shows the tables that the template notebook has made.
 
     No definition and no API call carries a lakehouse's tables; running a notebook is the way that leaves them the tenant's own.
-    The notebook does not need the endpoint, so both come up at the same time.
+    The notebook does not need the endpoint, so that one is asked for after it and has come up meanwhile.
     """
-    wait = ctx.vendors.fabric.wait_for_sql_endpoint(
-        workspace_id, str(row.vendor_id), deadline=ctx.settings.operation_deadline
-    )
-    if row.details.get("tables_made"):
-        endpoint = await wait
-        if not await _missing_tables(ctx, workspace_id, endpoint.id):
+    if not row.details.get("tables_made"):
+        await _run_template_notebook(ctx, workspace_id, row)
+        endpoint = await open_up(ctx, row)
+    else:
+        endpoint = await open_up(ctx, row)
+        if not await _not_shown(ctx, workspace_id, endpoint):
             return endpoint
         await _run_template_notebook(ctx, workspace_id, row)
-    else:
-        up: list[SqlEndpoint | None] = await together(wait, _run_template_notebook(ctx, workspace_id, row))
-        endpoint = next(one for one in up if one is not None)
-    if missing := await _missing_tables(ctx, workspace_id, endpoint.id):
+    if missing := await _not_shown(ctx, workspace_id, endpoint):
         raise SetupError(
             f"the template notebook ran, but made no table {', '.join(missing)}: look at TEMPLATE_NOTEBOOK_ID and DATA_STORE_TABLES"
         )
@@ -78,10 +91,10 @@ async def _run_template_notebook(ctx: StepContext, workspace_id: str, row: Artif
     await fabric.wait_for_job(job, deadline=ctx.settings.operation_deadline)
 
 
-async def _missing_tables(ctx: StepContext, workspace_id: str, sql_endpoint_id: str) -> tuple[str, ...]:
+async def _not_shown(ctx: StepContext, workspace_id: str, endpoint: SqlDatabase) -> tuple[str, ...]:
     """The tables that the SQL endpoint does not show, after it has looked again."""
     shown = await ctx.vendors.fabric.refresh_sql_endpoint_metadata(
-        workspace_id, sql_endpoint_id, deadline=ctx.settings.operation_deadline
+        workspace_id, endpoint.database, deadline=ctx.settings.operation_deadline
     )
     return tuple(table for table in ctx.settings.table_names if table not in shown)
 
@@ -94,14 +107,22 @@ async def find(ctx: StepContext, row: Artifact) -> SqlDatabase | None:
 
 
 async def verify(ctx: StepContext, row: Artifact) -> Condition:
-    """Whether the SQL endpoint is up and shows every table."""
+    """Whether the SQL endpoint answers and shows every table: asked of it in SQL, as a dataset does.
+
+    Where SQL does not get through, by a firewall perhaps, the endpoint is made to look again by HTTPS, which takes longer.
+    """
     workspace_id = await data_workspace_id(ctx)
     lakehouse = await ctx.vendors.fabric.find_lakehouse(workspace_id, str(row.vendor_id))
     if lakehouse is None or lakehouse.sql_endpoint is None:
         return Condition(
             "no lakehouse" if lakehouse is None else lakehouse.sql_endpoint_status, ctx.settings.table_names
         )
-    return Condition(UP, await _missing_tables(ctx, workspace_id, lakehouse.sql_endpoint.id))
+    endpoint = SqlDatabase(lakehouse.sql_endpoint.server, lakehouse.sql_endpoint.id)
+    try:
+        return Condition(UP, await missing_tables(ctx, endpoint))
+    except VendorError as closed:
+        log.info("%s; asking by HTTPS", closed)
+    return Condition(UP, await _not_shown(ctx, workspace_id, endpoint))
 
 
 async def remove(ctx: StepContext, artifact: Artifact) -> None:

@@ -13,7 +13,7 @@ from tenant_provisioning.steps.data_stores._item import (
     data_workspace_id,
     ensure_in_workspace,
     find_in_workspace,
-    open_in_workspace,
+    open_up_in_workspace,
     remove_from_workspace,
 )
 from tenant_provisioning.steps.data_stores._tables import (
@@ -29,8 +29,8 @@ ITEM = "Warehouse"
 OWN_SCHEMA = Path(__file__).with_name("schema.sql")
 
 
-async def ensure(ctx: StepContext) -> Ready:
-    """The warehouse exists and has its tables."""
+async def make(ctx: StepContext) -> Artifact:
+    """The warehouse exists and is ours."""
     fabric, deadline = ctx.vendors.fabric, ctx.settings.operation_deadline
     workspace_id, name = await data_workspace_id(ctx), warehouse_name(ctx.organization.subdomain)
 
@@ -40,8 +40,19 @@ async def ensure(ctx: StepContext) -> Ready:
         )
         return Found(made, ours=True, details=NO_ADDRESS_YET)
 
-    row = await ensure_in_workspace(ctx, ITEM, name, thing=f"the warehouse “{name}”", create=create)
-    at = await open_in_workspace(ctx, ITEM, row)
+    return await ensure_in_workspace(ctx, ITEM, name, thing=f"the warehouse “{name}”", create=create)
+
+
+async def open_up(ctx: StepContext, row: Artifact) -> SqlDatabase:
+    """Where the warehouse is connected to, once it answers."""
+    return await open_up_in_workspace(ctx, ITEM, row)
+
+
+async def ensure(ctx: StepContext) -> Ready:
+    """The warehouse exists and has its tables."""
+    row = await make(ctx)
+    workspace_id, name = await data_workspace_id(ctx), warehouse_name(ctx.organization.subdomain)
+    at = await open_up(ctx, row)
     if await missing_tables(ctx, at):
         await ctx.vendors.sql.run(at, _schema(ctx), operation="make tables")
         await require_tables(ctx, at, template="DATA_STORE_SCHEMA_PATH")

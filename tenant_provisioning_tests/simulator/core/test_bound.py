@@ -44,6 +44,38 @@ def test_who_knew_an_id_before_was_not_told_it() -> None:
     assert bound_of([known, call("fabric.create_item", 5, names=WORKSPACE)]).critical_path == 1
 
 
+def test_what_is_configured_waits_for_no_answer_that_happens_to_tell_it() -> None:
+    calls = [
+        call("powerbi.list_groups", 0, method="GET", tells=f"{WORKSPACE} {DATASET}"),
+        call("fabric.get_item_definition", 5, names=f"{WORKSPACE} {DATASET}"),
+    ]
+
+    assert bound_of(calls).critical_path == 2
+    assert bound_of(calls, configured=ids([WORKSPACE.encode(), DATASET.encode()])).critical_path == 1
+
+
+def test_nothing_that_needs_a_capacity_is_made_before_the_workspace_is_on_it() -> None:
+    made = call("fabric.create_workspace", 0, tells=WORKSPACE, processes=(Process("fabric.capacity_assignment", 5),))
+    other = call("fabric.create_workspace", 0, tells=OPERATION, processes=(Process("fabric.capacity_assignment", 50),))
+
+    bound = bound_of([made, other, call("fabric.create_lakehouse", 60, names=WORKSPACE)])
+
+    assert bound.critical_path == 0.5 + 5 + 0.5  # of its own workspace, whichever other is late
+
+
+@pytest.mark.parametrize("later", [0, 20], ids=["told at once", "told by an operation"])
+def test_a_dataset_has_nothing_to_load_before_the_endpoint_shows_what_the_notebook_made(later: float) -> None:
+    begun = tuple([Process("fabric.operation", later)] if later else [])
+    calls = [
+        call("fabric.run_job", 0, processes=(Process("fabric.notebook_job", 60),)),
+        call("fabric.refresh_metadata", 61, processes=begun),
+        call("powerbi.refresh_dataset", 90),
+    ]
+
+    # calls take effect in their middle: the notebook's, 60 s later that of the metadata, then the dataset's with half of it left
+    assert bound_of(calls).critical_path == 0.5 + 60 + (later or 0.5) + 0.5
+
+
 def test_a_look_is_not_taken_for_what_made_a_thing() -> None:
     made = call("fabric.create_workspace", 0, 4, tells=WORKSPACE)
     looked = call("fabric.list_workspaces", 2.5, method="GET", tells=WORKSPACE)  # answered while that was under way
