@@ -278,9 +278,7 @@ async def test_while_the_database_is_away_a_call_fails_as_everything_does(own_da
         task.cancel()
         name = own_database_url.rpartition("/")[2].partition("?")[0]
         server.run(f'alter database "{name}" allow_connections false')
-        server.run(
-            "select pg_terminate_backend(pid) from pg_stat_activity where datname like 'test_%' and pid <> pg_backend_pid()"
-        )
+        server.run("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", "postgres", name)
         db.timeout = 1
         with pytest.raises(DatabaseUnavailable):
             await call_of(one)
