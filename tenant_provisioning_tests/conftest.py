@@ -346,7 +346,8 @@ hypothesis_settings.load_profile("house")
 
 
 JOURNEYS, BROWSER, SWEEP = "journeys", "portal/test_in_browser.py", "faults/test_sweep.py"
-LONGEST_FIRST = (JOURNEYS, BROWSER, "simulator", "store", SWEEP, "embedded", "defs", "vendors", "steps")
+ALONGSIDE = "journeys/test_one_customer.py"  # the longest journey, which the others' runs go beside
+LONGEST_FIRST = (ALONGSIDE, JOURNEYS, BROWSER, "simulator", "store", SWEEP, "embedded", "defs", "vendors", "steps")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
