@@ -40,7 +40,7 @@ from tenant_provisioning.store.migrate import migrate
 from tenant_provisioning.store.requests import submit
 from tenant_provisioning.store.vault import generate_key
 from tenant_provisioning.vendors._http import trust
-from tenant_provisioning_tests.emptied import CATALOG, WITH_THE_SCHEMA, Taken
+from tenant_provisioning_tests.emptied import CATALOG, WITH_THE_SCHEMA, Databases
 
 STARTING = 60  # seconds a busy machine may need
 SUPER_ADMIN = "sam@yourplatform.com"
@@ -161,14 +161,14 @@ def new_database(postgres_server: EmbeddedPostgres, template_database: str) -> I
 
 
 @pytest.fixture(scope="session")
-def platform_databases(new_database: Callable[[], str]) -> Iterator[Taken]:
+def platform_databases(new_database: Callable[[], str]) -> Iterator[Databases]:
     """Databases that know the catalog, used again when a test is done with them."""
-    with Taken(new_database, kept=(*WITH_THE_SCHEMA, *CATALOG)) as databases:
+    with Databases(new_database, kept=(*WITH_THE_SCHEMA, *CATALOG)) as databases:
         yield databases
 
 
 @pytest.fixture
-def platform_url(platform_databases: Taken) -> Iterator[str]:
+def platform_url(platform_databases: Databases) -> Iterator[str]:
     """The address of a platform database of the test's own, which knows the catalog."""
     with platform_databases.one() as url:
         yield url

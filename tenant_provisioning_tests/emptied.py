@@ -36,7 +36,7 @@ TABLES = sql.SQL(
 WRITTEN = sql.SQL("(select (count(*), sum(xmin::text::bigint))::text from {})")
 
 
-class Taken:
+class Databases:
     """Databases that `make` makes, for one test at a time. `kept` are the tables whose rows belong to them and not to a test."""
 
     def __init__(self, make: Callable[[], str], kept: tuple[str, ...] = WITH_THE_SCHEMA) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import psycopg
 import pytest
 
-from tenant_provisioning_tests.emptied import CATALOG, WITH_THE_SCHEMA, Taken
+from tenant_provisioning_tests.emptied import CATALOG, WITH_THE_SCHEMA, Databases
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from tenant_provisioning_tests.emptied import CATALOG, WITH_THE_SCHEMA, Taken
 def test_a_database_is_used_again_without_rows_and_only_as_it_was_made(
     new_database: Callable[[], str], left: str, used_again: bool
 ) -> None:
-    with Taken(new_database, kept=(*WITH_THE_SCHEMA, *CATALOG)) as databases:
+    with Databases(new_database, kept=(*WITH_THE_SCHEMA, *CATALOG)) as databases:
         with databases.one() as first, psycopg.connect(first) as connection:
             connection.execute(left.encode())
         with databases.one() as second, psycopg.connect(second) as connection:

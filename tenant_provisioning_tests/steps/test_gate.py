@@ -9,14 +9,14 @@ import pytest
 from tenant_provisioning.settings import Settings
 from tenant_provisioning.steps.context import StepContext, open_context
 from tenant_provisioning.store.database import Database
-from tenant_provisioning_tests.emptied import Taken
+from tenant_provisioning_tests.emptied import Databases
 
 Open = Callable[..., AbstractAsyncContextManager[StepContext]]
 BUDGETS = {"godaddy_calls_per_minute": 5, "fabric_calls_per_minute": 5, "powerbi_queries_per_minute": 5}
 
 
 @pytest.fixture
-def platform_url(platform_databases: Taken) -> Iterator[str]:
+def platform_url(platform_databases: Databases) -> Iterator[str]:
     """A database of each test's own."""
     with platform_databases.one() as url:
         yield url

@@ -17,7 +17,7 @@ from tenant_provisioning.store.catalog import sync_catalog
 from tenant_provisioning.store.database import Database, open_database
 from tenant_provisioning.store.migrate import migrate
 from tenant_provisioning.store.requests import submit
-from tenant_provisioning_tests.emptied import Taken
+from tenant_provisioning_tests.emptied import Databases
 
 SUPABASE = """
     revoke all on schema public from public;
@@ -116,13 +116,13 @@ def own_database_url(server: Server, plain_template: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def shared_databases(server: Server, plain_template: str) -> Iterator[Taken]:
-    with Taken(lambda: server.url(server.create(plain_template))) as databases:
+def shared_databases(server: Server, plain_template: str) -> Iterator[Databases]:
+    with Databases(lambda: server.url(server.create(plain_template))) as databases:
         yield databases
 
 
 @pytest.fixture
-def database_url(shared_databases: Taken) -> Iterator[str]:
+def database_url(shared_databases: Databases) -> Iterator[str]:
     """A migrated database without rows."""
     with shared_databases.one() as url:
         yield url
