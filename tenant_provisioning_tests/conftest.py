@@ -40,6 +40,7 @@ from tenant_provisioning.store.migrate import migrate
 from tenant_provisioning.store.requests import submit
 from tenant_provisioning.store.vault import generate_key
 from tenant_provisioning.vendors._http import trust
+from tenant_provisioning_tests.emptied import CATALOG, WITH_THE_SCHEMA, Databases
 
 STARTING = 60  # seconds a busy machine may need
 SUPER_ADMIN = "sam@yourplatform.com"
@@ -159,10 +160,18 @@ def new_database(postgres_server: EmbeddedPostgres, template_database: str) -> I
         yield make
 
 
+@pytest.fixture(scope="session")
+def platform_databases(new_database: Callable[[], str]) -> Iterator[Databases]:
+    """Databases that know the catalog, used again when a test is done with them."""
+    with Databases(new_database, kept=(*WITH_THE_SCHEMA, *CATALOG)) as databases:
+        yield databases
+
+
 @pytest.fixture
-def platform_url(new_database: Callable[[], str]) -> str:
+def platform_url(platform_databases: Databases) -> Iterator[str]:
     """The address of a platform database of the test's own, which knows the catalog."""
-    return new_database()
+    with platform_databases.one() as url:
+        yield url
 
 
 @pytest.fixture
@@ -338,7 +347,8 @@ hypothesis_settings.load_profile("house")
 
 
 JOURNEYS, BROWSER, SWEEP = "journeys", "portal/test_in_browser.py", "faults/test_sweep.py"
-LONGEST_FIRST = (JOURNEYS, BROWSER, "simulator", "store", SWEEP, "embedded", "defs", "vendors", "steps")
+ALONGSIDE = "journeys/test_one_customer.py"  # the longest journey, which the others' runs go beside
+LONGEST_FIRST = (ALONGSIDE, JOURNEYS, BROWSER, "simulator", "store", SWEEP, "embedded", "defs", "vendors", "steps")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -114,7 +114,7 @@ def test_a_run_that_a_person_ends_is_cancelled_and_its_worker_takes_the_next(
 
     assert ends(fresh, run) == "CANCELED"
     fresh.simulated.control("PUT", "latency", AT_ONCE)
-    assert ends(fresh, fresh.launch("acme")) == "SUCCESS"
+    assert ends(fresh, fresh.launch("acme", dg.AssetKey("hosting_domain"))) == "SUCCESS"
 
 
 def test_what_lies_in_redis_holds_no_secret(several: Several) -> None:

@@ -115,6 +115,8 @@ def test_several_machines_differ_from_one_only_where_they_must() -> None:
 
 
 @pytest.mark.usefixtures("environment")
+# dagster-celery's, where another test has had a launcher before; see the launcher
+@pytest.mark.filterwarnings("ignore:Task name '(execute|resume)_job'")
 def test_worker_and_launcher_share_one_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DAGSTER_HOME", str(CELERY.parent))
     app = import_module("tenant_provisioning.worker").app

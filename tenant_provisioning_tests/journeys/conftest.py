@@ -18,7 +18,9 @@ import pytest
 from click.testing import CliRunner, Result
 from dotenv import dotenv_values
 
+from tenant_provisioning.catalog.manifest import load_catalog
 from tenant_provisioning.cli import main
+from tenant_provisioning.model.catalog import ReportStrategy, TemplateReport, matching_reports
 from tenant_provisioning.model.lifecycle import DeploymentStatus
 from tenant_provisioning.model.tenant import Organization
 from tenant_provisioning.settings import Settings
@@ -33,6 +35,7 @@ STARTING = 180  # seconds a busy machine may need
 AT_WORK = (DeploymentStatus.REQUESTED, DeploymentStatus.PROVISIONING, DeploymentStatus.ROLLING_BACK)
 ACME = {"lms": "APTEM", "english_maths": "BKSB", "crm": "HUBSPOT"}
 BETA = {"lms": "BUD", "english_maths": "CENTURY", "crm": "SALESFORCE"}
+PARTIAL = {"lms": "ONEFILE", "english_maths": "CENTURY", "crm": "HUBSPOT"}
 # the stack ends with the tests, however those end: with them its standard input is closed
 UP = """
 import os, signal, sys, threading
@@ -236,11 +239,39 @@ def run_for_nobody(journey: Journey) -> str:
 
 
 @pytest.fixture(scope="session")
-def customers(journey: Journey, run_for_nobody: str) -> tuple[Organization, Organization]:
-    """Acme and Beta, onboarded side by side with other providers, and settled. Nobody's run goes beside theirs."""
+def damaged(journey: Journey) -> dict[str, TemplateReport]:
+    """By the fault that damages it, each of two reports that nobody but Partial has."""
+    known = load_catalog(journey.settings.catalog_path).reports
+    others = {template.key for providers in (ACME, BETA) for template in matching_reports(known, providers)}
+    alone = [one for one in matching_reports(known, PARTIAL) if one.key not in others]
+    return {
+        journey.control(
+            "POST", "faults",
+            {"vendor": "powerbi", "operation": "import", "match": {"name": template.title}, "kind": "import_failed",
+             "times": "forever", "message": "The package is damaged"},
+        )["id"]: template
+        for template in [one for one in alone if one.strategy is ReportStrategy.IMPORT][:2]
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def begun(journey: Journey, damaged: dict[str, TemplateReport], run_for_nobody: str) -> None:
+    """Three organizations have just been submitted. They go on beside what else happens: a run waits more than it works."""
     journey.onboard("Acme Training", "acme", ACME)
     journey.onboard("Beta Learning", "beta", BETA)
+    journey.onboard("Partial Academy", "partial", PARTIAL)
+
+
+@pytest.fixture(scope="session")
+def customers(journey: Journey, begun: None) -> tuple[Organization, Organization]:
+    """Acme and Beta, onboarded side by side with other providers, and settled."""
     return journey.settled("acme"), journey.settled("beta")
+
+
+@pytest.fixture(scope="session")
+def partial(journey: Journey, begun: None) -> Organization:
+    """Partial, settled, of whose reports two are damaged."""
+    return journey.settled("partial")
 
 
 @pytest.fixture

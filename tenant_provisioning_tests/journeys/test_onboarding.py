@@ -1,8 +1,5 @@
 """The real thing, end to end: rows in, sensors, runs on a real Dagster with its storage in PostgreSQL, rows and vendors after."""
 
-import subprocess
-import sys
-import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -12,20 +9,16 @@ from playwright.sync_api import expect
 
 from tenant_provisioning.catalog.manifest import load_catalog
 from tenant_provisioning.embedded.portal import operator_of
-from tenant_provisioning.model.catalog import ReportStrategy, TemplateReport, matching_reports
+from tenant_provisioning.model.catalog import TemplateReport, matching_reports
 from tenant_provisioning.model.lifecycle import DeploymentStatus
 from tenant_provisioning.model.plan import report_step
 from tenant_provisioning.model.tenant import Organization
-from tenant_provisioning.store import progress, qa_results, reports
+from tenant_provisioning.store import qa_results, reports
 from tenant_provisioning_tests.journeys.desk import Desk
 
 Journey = Any  # the class lives in this folder's conftest, which tests do not import
 Eventually = Callable[..., Any]
 pytestmark = pytest.mark.journey
-
-ACME = {"lms": "APTEM", "english_maths": "BKSB", "crm": "HUBSPOT"}
-PROMPT = 10  # seconds from the row to the first step
-IMPORT_SECONDS = 0.8  # that a machine of two cores takes to import a compiled Dagster when it does nothing else
 
 
 def templates_of(journey: Journey, organization: Organization) -> tuple[TemplateReport, ...]:
@@ -68,44 +61,32 @@ def test_two_customers_are_onboarded_side_by_side_and_share_nothing(
 
 
 def test_two_reports_that_fail_for_good_fail_alone_and_a_retry_finishes_the_tenant(
-    journey: Journey, eventually: Eventually, customers: tuple[Organization, Organization], desk: Desk | None
+    journey: Journey,
+    eventually: Eventually,
+    damaged: dict[str, TemplateReport],
+    partial: Organization,
+    desk: Desk | None,
 ) -> None:
-    templates = templates_of(journey, customers[0])
-    broken = [template for template in templates if template.strategy is ReportStrategy.IMPORT][:2]
-    faults = [
-        journey.control(
-            "POST", "faults",
-            {"vendor": "powerbi", "operation": "import", "match": {"name": template.title}, "kind": "import_failed",
-             "times": "forever", "message": "The package is damaged"},
-        )["id"]
-        for template in broken
-    ]  # fmt: skip
-
-    journey.onboard("Partial Academy", "partial", ACME)
-    slowness = how_slow_the_machine_is()
-    organization = journey.settled("partial")
-
-    steps = journey.in_database(lambda db: progress.list_steps(db, organization.id))
-    waited = (min(step.started_at for step in steps) - organization.created_at).total_seconds()
-    assert waited < PROMPT * slowness, f"{waited:.1f} s on a machine {slowness:.1f} times slower than one at rest"
-
-    assert organization.status is DeploymentStatus.FAILED
-    assert "2 of 42 reports could not be deployed" in organization.status_reason
-    for template in broken:
-        assert template.title in organization.status_reason
-    assert "The package is damaged" in organization.status_reason
-    mapped = journey.in_database(lambda db: reports.list_deployed_reports(db, organization.id))
+    assert partial.status is DeploymentStatus.FAILED
+    assert "2 of 42 reports could not be deployed" in partial.status_reason
+    for template in damaged.values():
+        assert template.title in partial.status_reason
+    assert "The package is damaged" in partial.status_reason
+    mapped = journey.in_database(lambda db: reports.list_deployed_reports(db, partial.id))
     assert len(mapped) == 40
 
-    for number, (fault, template) in enumerate(zip(faults, broken, strict=True)):
-        journey.control("DELETE", f"faults/{fault}")
-        if desk and number == 0:
-            retried_in_the_portal(journey, eventually, desk, organization, mended=template, other=broken[1])
-        else:
-            journey.succeeds(journey.materialize("partial", report_step(template.key)))
+    (first_fault, first), (second_fault, second) = damaged.items()
+    journey.control("DELETE", f"faults/{first_fault}")
+    if desk:
+        retried_in_the_portal(journey, eventually, desk, partial, mended=first, other=second)
+    else:
+        journey.succeeds(journey.materialize("partial", report_step(first.key)))
+    journey.control("DELETE", f"faults/{second_fault}")
+    journey.succeeds(journey.materialize("partial", report_step(second.key)))
     finished = journey.becomes("partial", DeploymentStatus.PENDING_QA)  # the sensor does the rest
 
-    assert reports_at_vendor(journey, finished) == Counter(template.title for template in templates)
+    wanted = templates_of(journey, finished)
+    assert reports_at_vendor(journey, finished) == Counter(template.title for template in wanted)
 
 
 def retried_in_the_portal(
@@ -135,13 +116,6 @@ def retried_in_the_portal(
     assert other.title in journey.found("partial").status_reason
     sam(lambda page: expect(page.locator("#live-status .badge").first).to_have_text("Failed", timeout=60_000))
     sam(lambda page: expect(page.locator(failures)).to_have_count(1))
-
-
-def how_slow_the_machine_is() -> float:
-    """How many times longer a known piece of work takes just now; 1 on a machine at rest."""
-    began = time.monotonic()
-    subprocess.run([sys.executable, "-c", "import dagster"], check=True)
-    return max(1.0, (time.monotonic() - began) / IMPORT_SECONDS)
 
 
 def test_a_partition_without_an_onboarding_request_fails_at_once_with_a_sentence(

@@ -7,6 +7,9 @@ Where no Chromium is installed, the commands do all of it.
 import asyncio
 import json
 import re
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -19,7 +22,7 @@ from tenant_provisioning.model.catalog import matching_reports
 from tenant_provisioning.model.lifecycle import DeploymentStatus as Status
 from tenant_provisioning.model.plan import report_step
 from tenant_provisioning.model.qa import MANUAL_ITEMS
-from tenant_provisioning.store import audit
+from tenant_provisioning.store import audit, progress
 from tenant_provisioning.vendors.dns import Resolver
 from tenant_provisioning_tests.journeys.desk import Desk, Person
 
@@ -31,6 +34,8 @@ REQUEST: dict[str, Any] = {
     "name": "Lively College", "subdomain": "lively", "lms": "BUD", "english_maths": "CENTURY", "crm": "SALESFORCE",
     "super_users": [{"email": "jo@lively.com", "first_name": "Jo", "last_name": "Bloggs"}],
 }  # fmt: skip
+PROMPT = 10  # seconds from the row to the first step
+IMPORT_SECONDS = 0.8  # that a machine of two cores takes to import a compiled Dagster when it does nothing else
 
 
 def status(run: Run) -> dict[str, Any]:
@@ -67,19 +72,17 @@ def struck(journey: Journey, fault_id: str) -> int:
     return next(int(one["struck"]) for one in journey.control("GET", "faults")["faults"] if one["id"] == fault_id)
 
 
+@pytest.mark.usefixtures("begun")
 def test_one_customer_there_and_back_and_there_again(
     journey: Journey, eventually: Any, run: Run, desk: Desk | None
 ) -> None:
     rolled_back_in_the_middle(journey, eventually, run)
-    by_hand = journey.materialize("lively", "fabric_workspace")
     sam = the_wizard_is_filled(journey, desk) if desk else None
-    eventually(lambda: journey.run_status(by_hand) == "FAILURE" or None, "a run for what was rolled back fails at once")
-    assert traces(journey) == ""
     if desk and sam:
-        onboarded_again_in_the_portal(sam)
+        onboarded_again_in_the_portal(journey, sam)
         let_in_by_two_people(journey, run, desk, sam)
     else:
-        onboarded_again(run)
+        onboarded_again(journey, run)
         let_in(journey, run)
     assert len(mails_to_jo(journey)) == 1
     changed_by_hand_and_checked_again(journey, run)
@@ -110,10 +113,27 @@ def rolled_back_in_the_middle(journey: Journey, eventually: Any, run: Run) -> No
     ]  # fmt: skip
 
 
-def onboarded_again(run: Run) -> None:
+def onboarded_again(journey: Journey, run: Run) -> None:
     run("onboard", "-", stdin=json.dumps(REQUEST))
+    slowness = how_slow_the_machine_is()
     run("status", "lively", "--follow")
     assert status(run)["status"] == "pending_qa"
+    began_promptly(journey, slowness)
+
+
+def how_slow_the_machine_is() -> float:
+    """How many times longer a known piece of work takes just now; 1 on a machine at rest."""
+    began = time.monotonic()
+    subprocess.run([sys.executable, "-c", "import dagster"], check=True)
+    return max(1.0, (time.monotonic() - began) / IMPORT_SECONDS)
+
+
+def began_promptly(journey: Journey, slowness: float) -> None:
+    """The first step began soon after the form."""
+    customer = journey.found("lively")
+    steps = journey.in_database(lambda db: progress.list_steps(db, customer.id))
+    waited = (min(step.started_at for step in steps) - customer.created_at).total_seconds()
+    assert waited < PROMPT * slowness, f"{waited:.1f} s on a machine {slowness:.1f} times slower than one at rest"
 
 
 def the_wizard_is_filled(journey: Journey, desk: Desk) -> Person:
@@ -143,16 +163,21 @@ def the_wizard_is_filled(journey: Journey, desk: Desk) -> Person:
     return sam
 
 
-def onboarded_again_in_the_portal(sam: Person) -> None:
+def onboarded_again_in_the_portal(journey: Journey, sam: Person) -> None:
     """Started, and watched until the customer waits for QA, without a reload."""
 
-    def start_and_watch(page: Page) -> None:
+    def start(page: Page) -> None:
         page.get_by_role("button", name="Start deployment").click()
         page.evaluate("window.wasNotReloaded = true")
+
+    def watch(page: Page) -> None:
         expect(page.locator("#live-status .badge").first).to_have_text("Waiting for QA", timeout=180_000)
         assert page.evaluate("window.wasNotReloaded")
 
-    sam(start_and_watch)
+    sam(start)
+    slowness = how_slow_the_machine_is()
+    sam(watch)
+    began_promptly(journey, slowness)
 
 
 def let_in(journey: Journey, run: Run) -> None:

@@ -7,7 +7,7 @@ import asyncio
 import itertools
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from tenant_provisioning.settings import Settings
 from tenant_provisioning.steps import fabric_data_store, fabric_workspace, powerbi_dataset, powerbi_workspace
 from tenant_provisioning.steps.context import StepContext, open_context
 from tenant_provisioning.store.catalog import sync_catalog
-from tenant_provisioning.store.database import open_database
+from tenant_provisioning.store.database import Database, open_database
 from tenant_provisioning.store.requests import submit
 from tenant_provisioning.store.vault import Vault
 
@@ -38,6 +38,13 @@ def _at_once(no_waiting: None) -> None:
 def platform_url(new_database: Callable[[], str]) -> str:
     """The platform database of the module's tests."""
     return new_database()
+
+
+@pytest.fixture(scope="session")
+def template_reports(acme_reports: tuple[TemplateReport, ...]) -> list[dict[str, str]]:
+    """The reports that Acme's clones are made of: the fewer there are, the quicker is everything compared with what it was."""
+    clones = (template for template in acme_reports if template.strategy is ReportStrategy.CLONE)
+    return [{"id": str(template.source_report_id), "name": template.title} for template in clones]
 
 
 @pytest.fixture(scope="module")
@@ -84,32 +91,38 @@ def module_settings(make_settings: Callable[[Any, str], Settings], module_world:
 
 
 @pytest.fixture(scope="module")
-def make_acme(module_settings: Settings, onboarding_form: Callable[..., dict[str, Any]]) -> Callable[..., str]:
+def make_acme(
+    module_settings: Settings, onboarding_form: Callable[..., dict[str, Any]]
+) -> Iterator[Callable[..., str]]:
     """Makes another Acme with these fields, and does these steps for it; gives its subdomain. Not within an event loop."""
 
     vault = Vault(module_settings.secrets_key.get_secret_value())
 
-    async def make(*steps: Any, **fields: Any) -> str:
+    async def make(db: Database, *steps: Any, **fields: Any) -> str:
         subdomain = f"acme-{next(NUMBERS)}"
         ada = {"email": f"ada@{subdomain}.example", "first_name": "Ada", "last_name": "Admin"}
-        async with open_database(module_settings.database_url.get_secret_value(), max_size=1) as db:
-            form = onboarding_form(subdomain, super_users=[ada], **fields)
-            kinds = module_settings.offered_data_stores
-            await submit(
-                db,
-                form,
-                requested_by="sam@yourplatform.com",
-                default_domain="yourplatform.com",
-                offered=kinds,
-                vault=vault,
-            )
+        form = onboarding_form(subdomain, super_users=[ada], **fields)
+        kinds = module_settings.offered_data_stores
+        await submit(
+            db,
+            form,
+            requested_by="sam@yourplatform.com",
+            default_domain="yourplatform.com",
+            offered=kinds,
+            vault=vault,
+        )
         if steps:
             async with open_context(module_settings, subdomain, "run-1") as ctx:
                 for step in steps:
                     await step.ensure(ctx)
         return subdomain
 
-    return lambda *steps, **fields: asyncio.run(make(*steps, **fields))
+    with asyncio.Runner() as runner:
+        # opened once: there are hundreds of them
+        closing, opening = AsyncExitStack(), open_database(module_settings.database_url.get_secret_value(), max_size=1)
+        db = runner.run(closing.enter_async_context(opening))
+        yield lambda *steps, **fields: runner.run(make(db, *steps, **fields))
+        runner.run(closing.aclose())
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Every vendor call of a step, a check and a rollback passes the budgets: they have the same context."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -9,15 +9,17 @@ import pytest
 from tenant_provisioning.settings import Settings
 from tenant_provisioning.steps.context import StepContext, open_context
 from tenant_provisioning.store.database import Database
+from tenant_provisioning_tests.emptied import Databases
 
 Open = Callable[..., AbstractAsyncContextManager[StepContext]]
 BUDGETS = {"godaddy_calls_per_minute": 5, "fabric_calls_per_minute": 5, "powerbi_queries_per_minute": 5}
 
 
 @pytest.fixture
-def platform_url(new_database: Callable[[], str]) -> str:
+def platform_url(platform_databases: Databases) -> Iterator[str]:
     """A database of each test's own."""
-    return new_database()
+    with platform_databases.one() as url:
+        yield url
 
 
 @pytest.fixture

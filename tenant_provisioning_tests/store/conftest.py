@@ -17,28 +17,8 @@ from tenant_provisioning.store.catalog import sync_catalog
 from tenant_provisioning.store.database import Database, open_database
 from tenant_provisioning.store.migrate import migrate
 from tenant_provisioning.store.requests import submit
+from tenant_provisioning_tests.emptied import Databases
 
-EMPTY = """
-    select pg_terminate_backend(pid) from pg_stat_activity
-    where datname = current_database() and pid <> pg_backend_pid();
-    begin;
-    set local session_replication_role = replica; -- no foreign keys for the moment
-    do $$
-    declare
-      ours text;
-      always boolean := (select tgenabled = 'A' from pg_trigger where tgname = 'audit_log_is_append_only');
-    begin
-      alter table audit_log disable trigger audit_log_is_append_only;
-      for ours in select relname from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r'
-          and relname not in ('roles', 'applied_migrations') loop
-        execute format('delete from public.%I', ours);
-      end loop;
-      execute 'alter table audit_log enable ' || case when always then 'always ' else '' end
-        || 'trigger audit_log_is_append_only';
-    end
-    $$;
-    commit;
-"""
 SUPABASE = """
     revoke all on schema public from public;
     grant usage on schema public to anon, authenticated, service_role;
@@ -72,9 +52,9 @@ class Server:
             return self.running.url(database)
         return f"postgresql://{user or 'postgres'}:{password}@127.0.0.1:{self.port}/{database}"
 
-    def run(self, statement: str, database: str = "postgres") -> None:
+    def run(self, statement: str, database: str = "postgres", *arguments: str) -> None:
         with psycopg.connect(self.url(database), autocommit=True) as connection:
-            connection.execute(statement.encode())
+            connection.execute(statement.encode(), arguments or None)
 
     def create(self, template: str | None = None, owner: str = "postgres") -> str:
         """The name of a new database."""
@@ -136,15 +116,16 @@ def own_database_url(server: Server, plain_template: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def shared_database(server: Server, plain_template: str) -> str:
-    return server.create(plain_template)
+def shared_databases(server: Server, plain_template: str) -> Iterator[Databases]:
+    with Databases(lambda: server.url(server.create(plain_template))) as databases:
+        yield databases
 
 
 @pytest.fixture
-def database_url(server: Server, shared_database: str) -> Iterator[str]:
-    """A migrated database without rows. Emptying one takes a few milliseconds, making one a hundred."""
-    yield server.url(shared_database)
-    server.run(EMPTY, shared_database)
+def database_url(shared_databases: Databases) -> Iterator[str]:
+    """A migrated database without rows."""
+    with shared_databases.one() as url:
+        yield url
 
 
 @pytest.fixture

@@ -75,7 +75,7 @@ def most_within(seconds: float, times: list[float]) -> int:
 
 
 async def test_many_processes_at_once_never_make_more_calls_than_the_budget_in_any_window(database_url: str) -> None:
-    budget = CallBudget(10, "us", seconds=1.0, slack=0.2)
+    budget = CallBudget(10, "us", seconds=0.5, slack=0.2)
     with (
         caller(database_url, A, 20, budget) as first,
         caller(database_url, B, 20, budget) as second,
@@ -177,8 +177,8 @@ async def test_a_tenant_with_many_waiting_calls_delays_one_with_a_single_call_by
     budget = CallBudget(2, "us", seconds=0.5, slack=0.2)
     await spend(db, budget, 2)
     with let_through(db, budget) as (call, order):
-        many = [asyncio.create_task(call(A, True)) for _ in range(200)]
-        await until(db, 200, order)
+        many = [asyncio.create_task(call(A, True)) for _ in range(80)]
+        await until(db, 80, order)
         before = len(order)
         await asyncio.gather(call(B, True), call(C, True))
         last = max(order.index(B), order.index(C))
@@ -220,11 +220,11 @@ async def test_onboarding_passes_bulk_work_and_does_not_starve_it(db: Database) 
 
 
 async def test_a_killed_process_loses_nothing_but_its_own_calls_and_those_come_back(database_url: str) -> None:
-    budget = CallBudget(4, "us", seconds=2.0, slack=0.1)
+    budget = CallBudget(4, "us", seconds=1.0, slack=0.1)
     async with open_database(database_url) as db:
-        with caller(database_url, A, 50, budget) as doomed:
+        with caller(database_url, A, 20, budget) as doomed:
             assert doomed.stdout is not None
-            await until(db, 46)
+            await until(db, 12)
             doomed.kill()
         began = time.monotonic()
         await asyncio.gather(*(call_of(gate(db, budget, B)) for _ in range(8)))
@@ -278,9 +278,7 @@ async def test_while_the_database_is_away_a_call_fails_as_everything_does(own_da
         task.cancel()
         name = own_database_url.rpartition("/")[2].partition("?")[0]
         server.run(f'alter database "{name}" allow_connections false')
-        server.run(
-            "select pg_terminate_backend(pid) from pg_stat_activity where datname like 'test_%' and pid <> pg_backend_pid()"
-        )
+        server.run("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", "postgres", name)
         db.timeout = 1
         with pytest.raises(DatabaseUnavailable):
             await call_of(one)
