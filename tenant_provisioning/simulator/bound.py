@@ -4,7 +4,8 @@ A call needs an id, a token or an address that an earlier answer told first, so 
 what the vendors themselves hold back until something else is over. Everything else could go at once: no vendor limits here how many
 calls are under way, only how many there are a minute. No vendor asks for a look before something is made, so looks do not count;
 nor does the simulator's own work. What begins when background work ends (a data source is found once its model is made) is left
-out, which makes the bound shorter.
+out, which makes the bound shorter. So does that a call takes effect in its middle: it may be sent half its time before what
+holds it back is over, though nobody knows when that will be.
 """
 
 import math
