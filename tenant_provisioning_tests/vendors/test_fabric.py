@@ -222,8 +222,10 @@ async def test_a_semantic_model_is_made_from_a_rewritten_definition_and_bound_th
 ) -> None:
     to = {"server": acme.endpoint.server, "database": acme.endpoint.id}
     connection = await fabric.create_connection(f"tenant-provisioning {acme.workspace}", **to, credentials=CREDENTIALS)
+    assert await fabric.list_item_connections(acme.workspace, acme.dataset) == ()
     await fabric.bind_connection(acme.workspace, acme.dataset, connection.id, **to)
     await fabric.bind_connection(acme.workspace, acme.dataset, connection.id, **to)
+    assert await fabric.list_item_connections(acme.workspace, acme.dataset) == (connection.id,)
     assert connection.path == f"{acme.endpoint.server};{acme.endpoint.id}"
     parts = await fabric.get_definition(acme.workspace, acme.dataset, deadline=DEADLINE)
     assert any(acme.endpoint.server.encode() in part.content for part in parts)
