@@ -21,7 +21,8 @@ up: .venv/installed  ## start everything and stay up (FLAGS="--latency instant")
 	@$(BIN)/tenant-provisioning up $(FLAGS)
 
 test: .venv/installed  ## run every test (ARGS="-k lifecycle")
-	@$(BIN)/pytest -n 2 --no-loadscope-reorder $(ARGS)
+	@# three workers on two processors: the journeys wait more than they compute
+	@$(BIN)/pytest -n 3 --no-loadscope-reorder $(ARGS)
 
 contract: .venv/installed  ## check requests and answers against the vendors' OpenAPI documents (SPECS=../shared/specs)
 	@test -d "$(SPECS)" || { echo "The contract check is not carried out: no vendors' documents in $(SPECS). Set SPECS=DIR." >&2; exit 1; }
