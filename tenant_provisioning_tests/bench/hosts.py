@@ -21,7 +21,7 @@ from tenant_provisioning_tests.deploy.celery import PROFILE, REDIS, Worker, prep
 from tenant_provisioning_tests.faults.state import Difference, Whole, difference, whole
 
 PROCESSES = 2  # of each worker
-TENANTS = 2 * PROCESSES  # at once on two hosts, in two goes on one
+TENANTS = 4 * PROCESSES  # in two goes on two hosts, in four on one: a single go is as long as its longest run
 SCALE, QUICK_SCALE = 1.0, 0.1
 PATIENCE = 3600
 TENANT = re.compile(r"(?<![a-z])(warm|one|two|lost)[-_]\d+\b")  # with an underscore in the name of a lakehouse
