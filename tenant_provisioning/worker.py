@@ -5,7 +5,6 @@ dagster-celery's. A worker loads the project before it divides into processes: a
 processes share the memory.
 """
 
-import gc
 import os
 import signal
 from typing import Any
@@ -15,6 +14,8 @@ from dagster import DagsterInvariantViolationError
 from dagster._core.instance import InstanceRef
 from dagster_celery.launcher import CeleryRunLauncher
 from dagster_celery.tasks import create_execute_job_task, create_resume_job_task
+
+from tenant_provisioning.loading import for_good
 
 
 def _launcher() -> CeleryRunLauncher:
@@ -33,11 +34,10 @@ resume_job = create_resume_job_task(app)
 @signals.worker_init.connect  # type: ignore[untyped-decorator]
 def load_the_project(**_: Any) -> None:
     """Everything a run needs is in memory, and the garbage collector leaves it alone, so that it stays shared."""
-    from tenant_provisioning.definitions import defs
+    with for_good():
+        from tenant_provisioning.definitions import defs
 
-    defs.get_repository_def().get_all_jobs()
-    gc.collect()
-    gc.freeze()
+        defs.get_repository_def().get_all_jobs()
 
 
 @signals.task_prerun.connect  # type: ignore[untyped-decorator]

@@ -1,4 +1,4 @@
-"""The one resource: settings and catalog, loaded when the first step needs them, not when the code is loaded, and connections."""
+"""The one resource: settings and catalog, loaded when the first step needs them and not before, and what a run's steps share."""
 
 from collections.abc import Callable
 from functools import cached_property

@@ -1,6 +1,6 @@
 """The way to the database and to the vendors, which the steps of a run share while they go side by side and follow each other.
 
-Each would open a pool of its own and greet every vendor anew otherwise: a tenth of what a run computes, and of what it waits for.
+Each would open a pool of its own and greet every vendor anew otherwise.
 """
 
 import asyncio
