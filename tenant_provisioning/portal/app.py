@@ -117,7 +117,7 @@ async def home(request: Request) -> Response:
 
 async def healthy(request: Request) -> Response:
     """204 when the portal serves and its database answers."""
-    async with pages.db(request).connection() as connection:
+    async with pages.db(request).statement() as connection:
         await connection.execute("select 1")
     return Response(status_code=204)
 

@@ -58,7 +58,7 @@ async def request_access(
     user_id: UUID | None = None,
 ) -> UUID:
     """The id of the wish; LifecycleError while the same person's last one of this kind waits for its answer."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         try:
             rows = await connection.execute(
                 """insert into access_requests (organization_id, wish, user_id, reason, requested_by)
@@ -91,7 +91,7 @@ async def list_open(db: Database) -> list[AccessRequest]:
 
 async def newest(db: Database, organization_id: UUID) -> dict[Wish, AccessRequest]:
     """The newest wish of each kind, of the last day."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         rows = await connection.execute(
             f"""select distinct on (wish) {COLUMNS} from access_requests request
                 join organizations organization on organization.id = request.organization_id
@@ -104,7 +104,7 @@ async def newest(db: Database, organization_id: UUID) -> dict[Wish, AccessReques
 
 async def answer(db: Database, request: AccessRequest, *, done: bool, told: str, link: str | None = None) -> None:
     """The wish is answered; `link` is the vault's. Quiet when it was before."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         await connection.execute(
             """update access_requests set outcome = %s, told = %s, link = %s, answered_at = now(), attempts = attempts + 1
                where id = %s and outcome is null""",
@@ -114,7 +114,7 @@ async def answer(db: Database, request: AccessRequest, *, done: bool, told: str,
 
 async def put_off(db: Database, request: AccessRequest, told: str) -> None:
     """The wish could not be fulfilled this time; `told` says why, for the person who waits."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         await connection.execute(
             "update access_requests set attempts = attempts + 1, told = %s where id = %s and outcome is null",
             (told, request.id),
@@ -123,7 +123,7 @@ async def put_off(db: Database, request: AccessRequest, told: str) -> None:
 
 async def take_link(db: Database, request_id: UUID, organization_id: UUID, *, by: str) -> str | None:
     """The encrypted link of the person who asked for it, once; None when it was read, is too old, or was asked for by another."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         rows = await connection.execute(
             """with kept as (
                  select id, link from access_requests

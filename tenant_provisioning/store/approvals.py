@@ -82,7 +82,7 @@ async def record_approval(
 
 async def find_approval(db: Database, organization_id: UUID) -> Approval | None:
     """The approval that stands, or else the newest, or None."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         rows = await connection.execute(
             """select * from approvals where organization_id = %s
                order by lapsed_at is null desc, approved_at desc limit 1""",
@@ -109,7 +109,7 @@ async def lapse(db: Database, approval: Approval, reason: str, *, noticed_by: st
 
 async def list_approved(db: Database) -> list[Organization]:
     """Organizations in QA whose approval has not lapsed on record, in the order of their approvals."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         rows = await connection.execute(
             """select organization.* from approvals approval
                join organizations organization on organization.id = approval.organization_id
@@ -120,7 +120,7 @@ async def list_approved(db: Database) -> list[Organization]:
 
 async def requested_by(db: Database, organization_id: UUID) -> str:
     """Who submitted the onboarding request."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         rows = await connection.execute(
             "select requested_by from onboarding_requests where organization_id = %s", (organization_id,)
         )

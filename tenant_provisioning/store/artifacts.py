@@ -17,7 +17,7 @@ from tenant_provisioning.store.database import Database
 
 async def find_artifact(db: Database, organization_id: UUID, kind: ArtifactKind, key: str = "") -> Artifact | None:
     """The intended or present artifact, or None."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         rows = await connection.execute(
             """select * from provisioned_artifacts
                where organization_id = %s and kind = %s and key = %s and state <> 'removed'""",
@@ -31,7 +31,7 @@ async def intend(
     db: Database, organization_id: UUID, kind: ArtifactKind, key: str = "", details: Mapping[str, Any] | None = None
 ) -> Artifact:
     """The ledger row, written before the vendor is called; an existing one is returned as it is."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         rows = await connection.execute(
             """insert into provisioned_artifacts (organization_id, kind, key, details) values (%s, %s, %s, %s)
                on conflict (organization_id, kind, key) where state <> 'removed'
@@ -44,7 +44,7 @@ async def intend(
 
 async def note(db: Database, artifact_id: UUID, **details: Any) -> Artifact:
     """The artifact with these details added to its own, such as the operation that makes it. Never a secret."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         rows = await connection.execute(
             "update provisioned_artifacts set details = details || %s where id = %s and state <> 'removed' returning *",
             (Jsonb(details), artifact_id),
@@ -56,7 +56,7 @@ async def record_present(
     db: Database, artifact_id: UUID, vendor_id: str, details: Mapping[str, Any] | None = None
 ) -> Artifact:
     """The artifact as present under the vendor's id, with these details added to its own."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         rows = await connection.execute(
             """update provisioned_artifacts set state = 'present', vendor_id = %s, details = details || %s
                where id = %s and state <> 'removed' returning *""",
@@ -77,7 +77,7 @@ async def adopt(  # noqa: PLR0917 - the ledger's columns, in the order of `inten
 
     One that the ledger already has as present and made by us, under the same vendor id, stays ours.
     """
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         rows = await connection.execute(
             """insert into provisioned_artifacts as ledger
                  (organization_id, kind, key, state, vendor_id, created, details)
@@ -96,13 +96,13 @@ async def adopt(  # noqa: PLR0917 - the ledger's columns, in the order of `inten
 
 async def record_removed(db: Database, artifact_id: UUID) -> None:
     """Mark the artifact as gone from the vendor; quiet when it already is."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         await connection.execute("update provisioned_artifacts set state = 'removed' where id = %s", (artifact_id,))
 
 
 async def was_removed(db: Database, kind: ArtifactKind, name: str) -> bool:
     """True when a thing of this kind and name, of whatever organization, was ours and has been removed."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         rows = await connection.execute(
             """select exists (
                  select from provisioned_artifacts where kind = %s and state = 'removed' and details ->> 'name' = %s
@@ -115,7 +115,7 @@ async def was_removed(db: Database, kind: ArtifactKind, name: str) -> bool:
 
 async def is_anothers(db: Database, organization_id: UUID, vendor_id: str, *, created: bool = False) -> bool:
     """True when another organization's ledger holds the thing with this id; with `created`, when it was made for that one."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         rows = await connection.execute(
             """select exists (
                  select from provisioned_artifacts
@@ -129,7 +129,7 @@ async def is_anothers(db: Database, organization_id: UUID, vendor_id: str, *, cr
 
 async def list_artifacts(db: Database, organization_id: UUID, *, include_removed: bool = False) -> list[Artifact]:
     """The organization's artifacts that are not removed, or all, newest intent first: rollback's order."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         rows = await connection.execute(
             """select * from provisioned_artifacts where organization_id = %s and (%s or state <> 'removed')
                order by sequence desc""",
@@ -140,7 +140,7 @@ async def list_artifacts(db: Database, organization_id: UUID, *, include_removed
 
 async def count_artifacts(db: Database, organization_id: UUID) -> dict[ArtifactKind, int]:
     """How many artifacts of each kind are present; kinds with none are absent."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         rows = await connection.execute(
             """select kind, count(*) as present from provisioned_artifacts
                where organization_id = %s and state = 'present' group by kind order by min(sequence)""",
@@ -151,7 +151,7 @@ async def count_artifacts(db: Database, organization_id: UUID) -> dict[ArtifactK
 
 async def count_created(db: Database, *kinds: ArtifactKind, living: bool = False) -> int:
     """How many of these kinds were created for all organizations, removed ones included unless only the living count."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         rows = await connection.execute(
             """select count(*) as made from provisioned_artifacts
                where kind = any(%s) and created and vendor_id is not null and (state <> 'removed' or not %s)""",

@@ -36,7 +36,7 @@ async def append(
     details: Mapping[str, Any] | None = None,
 ) -> None:
     """Add an entry; `details` holds no secret and no personal data, because nobody can take it out again."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         await connection.execute(
             "insert into audit_log (organization_id, actor, action, reason, details) values (%s, %s, %s, %s, %s)",
             (organization_id, actor, action, reason, Jsonb(dict(details or {}))),
@@ -45,7 +45,7 @@ async def append(
 
 async def list_audit(db: Database, organization_id: UUID) -> list[AuditEntry]:
     """The organization's entries in the order in which they were made."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         rows = await connection.execute(
             """select id, at, actor, action, from_status, to_status, reason, details from audit_log
                where organization_id = %s order by id""",

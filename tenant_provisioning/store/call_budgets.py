@@ -118,15 +118,9 @@ class CallBudgets:
         await self._execute("delete from waiting_calls where id = %s", (place,))
 
     async def _execute(self, statement: str, values: tuple[Any, ...]) -> dict[str, Any] | None:
-        """The row of one statement, which is a transaction of its own: one exchange with the server, not three."""
-        async with self.db.connection() as connection:
-            await connection.set_autocommit(True)
-            try:
-                cursor = await connection.execute(statement, values)
-                return await cursor.fetchone() if cursor.description else None
-            finally:
-                if not connection.closed:
-                    await connection.set_autocommit(False)
+        async with self.db.statement() as connection:
+            cursor = await connection.execute(statement, values)
+            return await cursor.fetchone() if cursor.description else None
 
 
 def _name(bucket: str, budget: CallBudget) -> str:

@@ -116,7 +116,7 @@ class KnownTemplate:
 
 async def known_templates(db: Database) -> dict[str, KnownTemplate]:
     """Every template report by its key, those included that have left the catalog."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         rows = await connection.execute("select key, title, content_hash from report_templates")
         return {row["key"]: KnownTemplate(row["title"], row["content_hash"]) async for row in rows}
 
@@ -133,7 +133,7 @@ class OfferedTemplate:
 
 async def offered_templates(db: Database) -> list[OfferedTemplate]:
     """Every template report of the catalog as it is now, by module and title."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         rows = await connection.execute(
             """select template.key, template.title, needs, module.title as module
                from report_templates template

@@ -35,7 +35,7 @@ async def request_checks(db: Database, organization_id: UUID, *, actor: str) -> 
 
 async def list_check_requests(db: Database, *, repeat_after: float) -> list[CheckRequest]:
     """The wishes of persons, and organizations in QA with a check that could not be carried out, `repeat_after` seconds ago."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         rows = await connection.execute(
             """select id, subdomain, 'asked ' || extract(epoch from checks_requested_at)::text as key
                from organizations
@@ -59,7 +59,7 @@ async def list_check_requests(db: Database, *, repeat_after: float) -> list[Chec
 
 async def forget_check_request(db: Database, request: CheckRequest) -> None:
     """The wish has been heard; a newer one of the same organization stays."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         await connection.execute(
             """update organizations set checks_requested_at = null
                where id = %s and 'asked ' || extract(epoch from checks_requested_at)::text = %s""",

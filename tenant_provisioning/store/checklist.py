@@ -32,7 +32,7 @@ async def untick(db: Database, organization_id: UUID, item: str, *, undone_by: s
 
 async def list_ticked(db: Database, organization_id: UUID) -> dict[str, ManualItem]:
     """The items that are done, by key."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         rows = await connection.execute(
             "select item as key, done_by, done_at, note from qa_manual_items where organization_id = %s order by item",
             (organization_id,),

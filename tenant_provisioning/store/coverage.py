@@ -41,7 +41,7 @@ class TemplateTenant:
 
 async def template_needs(db: Database) -> list[Mapping[str, str]]:
     """What each template that can be deployed needs."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         rows = await connection.execute("select needs from report_templates where retired_at is null")
         return [row["needs"] async for row in rows]
 
@@ -50,7 +50,7 @@ async def list_templates(
     db: Database, *, search: str = "", offset: int = 0, limit: int
 ) -> tuple[list[TemplateUse], int]:
     """These templates by title, those that have left the catalog last, and how many there are of them in all."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         rows = await connection.execute(
             """select template.key, title, needs, strategy, template.content_hash, retired_at, total,
                       coalesce(current, 0) as current, coalesce(outdated, 0) as outdated
@@ -75,7 +75,7 @@ async def list_templates(
 
 async def find_template(db: Database, key: str) -> TemplateUse | None:
     """The template with this key, or None."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         rows = await connection.execute(
             """select template.key, title, needs, strategy, template.content_hash, retired_at,
                       count(report.id) filter (where report.content_hash = template.content_hash) as current,
@@ -92,7 +92,7 @@ async def find_template(db: Database, key: str) -> TemplateUse | None:
 
 async def tenants_with(db: Database, key: str, *, offset: int = 0, limit: int) -> list[TemplateTenant]:
     """The tenants that have this template's report, by name."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         rows = await connection.execute(
             """select organization_id, name, subdomain, organization.deployment_status as status, content_hash, deployed_at
                from organization_powerbi_reports report
@@ -106,7 +106,7 @@ async def tenants_with(db: Database, key: str, *, offset: int = 0, limit: int) -
 
 async def combinations_in_use(db: Database) -> dict[tuple[str | None, ...], int]:
     """How many living organizations chose each combination of providers, in the order of the categories."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         rows = await connection.execute(
             f"""select lms, english_maths, crm, hr, count(*) as number from organizations
                 where deployment_status in {LIVING} group by lms, english_maths, crm, hr""".encode()  # noqa: S608 - our own list
@@ -116,7 +116,7 @@ async def combinations_in_use(db: Database) -> dict[tuple[str | None, ...], int]
 
 async def matching_templates(db: Database, providers: Mapping[str, str]) -> dict[str, str]:
     """The titles of the templates that these providers get, by key, in the order of their titles."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         rows = await connection.execute(
             "select key, title from report_templates where retired_at is null and needs <@ %s order by title, key",
             (Jsonb(dict(providers)),),

@@ -1,7 +1,8 @@
 """The way to the platform database: the pool, and transactions that say who acts. What is asked is next door.
 
-Connections do not autocommit. `async with db.connection()` is one transaction: it commits at the end of the block and
-rolls back when the block raises. Rows arrive as dicts, and each module turns them into its own dataclasses.
+`async with db.connection()` is one transaction: it commits at the end of the block and rolls back when the block raises.
+`async with db.statement()` is for a single statement, which is a transaction of its own: one exchange with the server, not three.
+Rows arrive as dicts, and each module turns them into its own dataclasses.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -17,7 +18,6 @@ from psycopg_pool import AsyncConnectionPool
 from tenant_provisioning.model.errors import DatabaseUnavailable, SetupError
 
 Connection: TypeAlias = AsyncConnection[DictRow]
-Database: TypeAlias = AsyncConnectionPool[Connection]
 
 CONNECT_SECONDS = 10
 # What libpq says, and what it means to the person who set DATABASE_URL. Its own text is not repeated: it can hold parts
@@ -35,12 +35,18 @@ REASONS = {
 LASTING = ("password authentication failed", "does not exist", "resolve host", "translate host")  # until a person acts
 
 
-class _Pool(AsyncConnectionPool[Connection]):
+class Database(AsyncConnectionPool[Connection]):
     """A pool whose lost connections are errors of ours, so that whoever is at work knows that it may be done again."""
 
     @asynccontextmanager
     async def connection(self, timeout: float | None = None) -> AsyncIterator[Connection]:  # noqa: ASYNC109 - the pool's own
         """A connection with a transaction; DatabaseUnavailable when it is lost, before the commit or after: nobody knows."""
+        async with self.statement(timeout) as connection, connection.transaction():
+            yield connection
+
+    @asynccontextmanager
+    async def statement(self, timeout: float | None = None) -> AsyncIterator[Connection]:  # noqa: ASYNC109 - the pool's own
+        """A connection for one statement, which commits by itself; DatabaseUnavailable as above."""
         try:
             async with super().connection(timeout) as connection:
                 yield connection
@@ -58,17 +64,17 @@ async def open_database(url: str, *, max_size: int = 4) -> AsyncIterator[Databas
     DatabaseUnavailable when the database cannot be reached now, SetupError when it never will under this address.
     """
     # one plain attempt first: the pool would go on trying for its whole timeout. What it opened is the pool's first connection.
-    opened = [await connect(url)]
+    opened = [await connect(url, autocommit=True)]
 
     class Opened(AsyncConnection[DictRow]):
         @classmethod
         async def connect(cls, *args: Any, **options: Any) -> Any:
             return opened.pop() if opened else await super().connect(*args, **options)
 
-    pool: Database = _Pool(
+    pool = Database(
         url,
         connection_class=Opened,
-        kwargs=_options(),
+        kwargs={**_options(), "autocommit": True},
         min_size=1,
         max_size=max_size,
         open=False,
@@ -99,7 +105,7 @@ async def connect(url: str, *, autocommit: bool = False) -> Connection:
 @asynccontextmanager
 async def acting(db: Database, actor: str, reason: str = "") -> AsyncIterator[Connection]:
     """A transaction whose changes the audit log ascribes to `actor`, for `reason`."""
-    async with db.connection() as connection, connection.transaction():
+    async with db.connection() as connection:
         await connection.execute(
             "select set_config('app.actor', %s, true), set_config('app.reason', %s, true)", (actor, reason)
         )

@@ -57,7 +57,7 @@ async def begin_draft(db: Database, owner_id: UUID) -> UUID:
 
 async def find_draft(db: Database, draft_id: UUID, owner_id: UUID) -> Draft | None:
     """The draft, if there is one and it is this owner's."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         rows = await connection.execute(
             """select id, fields, secrets, submitted_as, updated_at from onboarding_drafts
                where id = %s and owner_id = %s""",
@@ -69,7 +69,7 @@ async def find_draft(db: Database, draft_id: UUID, owner_id: UUID) -> Draft | No
 
 async def list_drafts(db: Database, owner_id: UUID) -> list[Draft]:
     """The owner's drafts in which something was entered, the newest first."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         rows = await connection.execute(
             """select id, fields, secrets, submitted_as, updated_at from onboarding_drafts
                where owner_id = %s and submitted_as is null and fields <> '{}' order by updated_at desc limit 20""",
@@ -82,7 +82,7 @@ async def save_draft(
     db: Database, draft_id: UUID, owner_id: UUID, fields: Mapping[str, Any], secrets: Mapping[str, str] | None = None
 ) -> None:
     """These fields are as given and the others as they were; nothing happens to a draft that was submitted meanwhile."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         await connection.execute(
             """update onboarding_drafts set fields = fields || %s, secrets = secrets || %s
                where id = %s and owner_id = %s and submitted_as is null""",
@@ -92,7 +92,7 @@ async def save_draft(
 
 async def discard_draft(db: Database, draft_id: UUID, owner_id: UUID) -> None:
     """What was entered is gone."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         await connection.execute(
             "delete from onboarding_drafts where id = %s and owner_id = %s and submitted_as is null",
             (draft_id, owner_id),

@@ -8,7 +8,7 @@ RUNS = 20  # the newest: vendors and catalog change
 
 async def past_runs(db: Database, *, limit: int = RUNS) -> list[PastRun]:
     """The last runs that made everything of an organization by themselves, the newest first."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         rows = await connection.execute(
             """with completed as materialized (
                  select organization_id, run_id, finished_at from provisioning_steps

@@ -34,7 +34,7 @@ async def link_reports(db: Database, organization_id: UUID) -> int:
 
 async def module_state(db: Database, organization_id: UUID) -> ModuleState:
     """How complete the configuration is."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         rows = await connection.execute(
             """with offered as (
                  select feature.key from module_features feature
@@ -61,7 +61,7 @@ async def module_state(db: Database, organization_id: UUID) -> ModuleState:
 
 
 async def _call(db: Database, statement: str, organization_id: UUID) -> int:
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         rows = await connection.execute(statement.encode(), (organization_id,))
         row = await rows.fetchone()
     return int(row["changed"]) if row else 0

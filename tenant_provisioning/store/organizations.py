@@ -24,14 +24,14 @@ BEGINS_PROVISIONING = {DeploymentStatus.REQUESTED, DeploymentStatus.FAILED}
 
 async def get_organization(db: Database, organization_id: UUID) -> Organization:
     """The organization with this id; NoSuchTenant when there is none."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         rows = await connection.execute("select * from organizations where id = %s", (organization_id,))
         return organization_of(await _only(rows.fetchone(), organization_id))
 
 
 async def find_by_subdomain(db: Database, subdomain: str) -> Organization | None:
     """The living organization with this subdomain, or else the one that was rolled back last, or None."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         rows = await connection.execute(
             """select * from organizations where subdomain = %s
                order by deployment_status = 'rolled_back', created_at desc limit 1""",
@@ -46,7 +46,7 @@ async def list_organizations(
 ) -> list[Organization]:
     """The organizations in these statuses, or all, oldest first."""
     wanted = list(DeploymentStatus) if statuses is None else list(statuses)
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         rows = await connection.execute(
             "select * from organizations where deployment_status = any(%s) order by created_at, id", (wanted,)
         )
@@ -103,7 +103,7 @@ async def claim(
 
 async def release(db: Database, organization_id: UUID, run_id: str) -> None:
     """No run is at work on the organization any more; nothing happens when `run_id` was not."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         await connection.execute(
             "update organizations set claimed_by_run = null, claimed_at = null where id = %s and claimed_by_run = %s",
             (organization_id, run_id),
@@ -112,7 +112,7 @@ async def release(db: Database, organization_id: UUID, run_id: str) -> None:
 
 async def claimed(db: Database) -> list[tuple[Organization, str]]:
     """Every organization a run is at work on, with that run's id."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         rows = await connection.execute(
             "select * from organizations where claimed_by_run is not null order by claimed_at, id"
         )
@@ -134,7 +134,7 @@ async def record_ids(
         "id": organization_id, "host": host, "fabric_workspace_id": fabric_workspace_id, "data_store_id": data_store_id,
         "powerbi_workspace_id": powerbi_workspace_id, "dataset_id": dataset_id,
     }  # fmt: skip
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         updated = await connection.execute(
             """update organizations set
                  host = coalesce(%(host)s, host),
@@ -150,7 +150,7 @@ async def record_ids(
 
 async def record_profile(db: Database, organization_id: UUID, profile_id: str) -> None:
     """Write the id of the profile with which the web app sees the organization's reports onto the row."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         updated = await connection.execute(
             "update organizations set powerbi_profile_id = %s where id = %s returning id", (profile_id, organization_id)
         )
@@ -159,7 +159,7 @@ async def record_profile(db: Database, organization_id: UUID, profile_id: str) -
 
 async def save_connection(db: Database, organization_id: UUID, ciphertext: str) -> None:
     """Keep the data store's connection string, which the vault has encrypted; the database refuses one in the clear."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         try:
             updated = await connection.execute(
                 "update organizations set data_store_connection = %s where id = %s returning id",
@@ -175,7 +175,7 @@ async def save_connection(db: Database, organization_id: UUID, ciphertext: str) 
 
 async def get_connection(db: Database, organization_id: UUID) -> str | None:
     """The data store's encrypted connection string, None while there is none; NoSuchTenant without the organization."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         rows = await connection.execute(
             "select data_store_connection from organizations where id = %s", (organization_id,)
         )
@@ -186,7 +186,7 @@ async def get_connection(db: Database, organization_id: UUID) -> str | None:
 
 async def others_among(db: Database, organization_id: UUID, texts: list[str]) -> list[str]:
     """Which of these texts are the ids of other organizations."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         rows = await connection.execute(
             "select id::text from organizations where id = any(%s) and id <> %s order by 1",
             ([found for text in texts if (found := _uuid(text))], organization_id),

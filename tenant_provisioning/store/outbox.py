@@ -79,7 +79,7 @@ async def queue_mail(
     db: Database, organization_id: UUID, *, kind: str, recipient: str, subject: str, text: str, html: str
 ) -> bool:
     """True when the mail was queued, False when this organization already has one of this kind for this recipient."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         queued = await connection.execute(
             """insert into email_outbox (organization_id, kind, recipient, subject, body_text, body_html)
                values (%s, %s, %s, %s, %s, %s) on conflict on constraint email_outbox_once do nothing""",
@@ -93,7 +93,7 @@ async def claim_next(db: Database, organization_id: UUID | None = None) -> Mail 
 
     What an organization that is being rolled back would have been told is not due, nor a credential before it is live.
     """
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         rows = await connection.execute(CLAIM, {"of": organization_id})
         row = await rows.fetchone()
     return _mail(row) if row else None
@@ -101,7 +101,7 @@ async def claim_next(db: Database, organization_id: UUID | None = None) -> Mail 
 
 async def is_due(db: Database) -> bool:
     """Whether any mail waits to be sent now."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         rows = await connection.execute(sql.SQL("select exists (select {}) as due").format(DUE), {"of": None})
         row = await rows.fetchone()
     return row is not None and bool(row["due"])
@@ -112,7 +112,7 @@ async def hand_over(db: Database, mail: Mail) -> bool:
 
     From here on, nobody else sends the mail by himself.
     """
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         ours = await connection.execute(
             """update email_outbox set handed_over_at = now()
                where id = %s and state = 'sending' and attempts = %s and handed_over_at is null""",
@@ -123,7 +123,7 @@ async def hand_over(db: Database, mail: Mail) -> bool:
 
 async def release_abandoned(db: Database, *, after: timedelta) -> int:
     """How many mails are due again because their sender, claiming them so long ago, has not handed them over."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         released = await connection.execute(
             """update email_outbox set state = 'queued', last_error = 'the sender ended before it sent anything'
                where state = 'sending' and handed_over_at is null and coalesce(claimed_at, created_at) < now() - %s""",
@@ -134,7 +134,7 @@ async def release_abandoned(db: Database, *, after: timedelta) -> int:
 
 async def note_uncertain(db: Database, mail_id: UUID, error: str) -> None:
     """The mail server has been given the mail and has not answered: it stays as it is until a person decides."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         await connection.execute(
             "update email_outbox set last_error = %s where id = %s and state = 'sending'", (error, mail_id)
         )
@@ -160,7 +160,7 @@ async def requeue(db: Database, organization_id: UUID, mail_id: UUID, *, actor: 
 
 async def mark_sent(db: Database, mail_id: UUID, message_id: str) -> None:
     """The mail server has accepted the mail under this Message-ID."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         await connection.execute(
             """update email_outbox set state = 'sent', message_id = %s, sent_at = now(), last_error = null
                where id = %s and state = 'sending'""",
@@ -170,7 +170,7 @@ async def mark_sent(db: Database, mail_id: UUID, message_id: str) -> None:
 
 async def mark_failed(db: Database, mail_id: UUID, error: str, *, retry_in: timedelta | None = None) -> None:
     """The mail was certainly not accepted: it is due again after `retry_in`, or has failed for good without."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         await connection.execute(
             """update email_outbox set last_error = %(error)s,
                  state = case when %(wait)s::interval is null then 'failed' else 'queued' end,
@@ -183,7 +183,7 @@ async def mark_failed(db: Database, mail_id: UUID, error: str, *, retry_in: time
 
 async def find_mail(db: Database, organization_id: UUID, kind: str, recipient: str) -> Mail | None:
     """The organization's mail of this kind for this recipient, or None."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         rows = await connection.execute(
             "select * from email_outbox where organization_id = %s and kind = %s and recipient = %s",
             (organization_id, kind, recipient),
@@ -194,7 +194,7 @@ async def find_mail(db: Database, organization_id: UUID, kind: str, recipient: s
 
 async def list_mail(db: Database, organization_id: UUID) -> list[Mail]:
     """The organization's mail in every state, oldest first."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         rows = await connection.execute(
             "select * from email_outbox where organization_id = %s order by created_at, recipient, kind",
             (organization_id,),

@@ -25,7 +25,7 @@ class Glance:
 
 async def count_by_status(db: Database) -> dict[DeploymentStatus, int]:
     """How many organizations are in each status that has any."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         rows = await connection.execute(
             "select deployment_status, count(*) as number from organizations group by deployment_status"
         )
@@ -34,7 +34,7 @@ async def count_by_status(db: Database) -> dict[DeploymentStatus, int]:
 
 async def list_in(db: Database, *statuses: DeploymentStatus, limit: int) -> list[Glance]:
     """The organizations in these statuses, the longest in theirs first."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         rows = await connection.execute(
             """select chosen.id, name, subdomain, deployment_status as status, coalesce(status_reason, '') as reason,
                       moved_at as since, steps_done, reports_done, reports_begun
@@ -58,7 +58,7 @@ async def list_in(db: Database, *statuses: DeploymentStatus, limit: int) -> list
 
 async def moves_by_day(db: Database, *, days: int) -> dict[date, dict[DeploymentStatus, int]]:
     """How many organizations came to each status on each of the last days, today included; days are UTC's, and none is missing."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         rows = await connection.execute(
             """with days as (
                  select generate_series((now() at time zone 'UTC')::date - %(days)s::integer + 1,

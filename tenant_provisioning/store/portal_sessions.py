@@ -40,7 +40,7 @@ async def begin_session(db: Database, user_id: UUID, email: str) -> str:
 
 async def find_session(db: Database, token: str) -> PortalSession | None:
     """The session of this token, or None when it has ended or never was."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         rows = await connection.execute(
             """select user_id, email, created_at, confirmed_at from portal_sessions
                where token_hash = %s and expires_at > now()""",
@@ -52,7 +52,7 @@ async def find_session(db: Database, token: str) -> PortalSession | None:
 
 async def confirm_session(db: Database, token: str) -> None:
     """The session's owner is still a super admin, as of now."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         await connection.execute(
             "update portal_sessions set confirmed_at = now() where token_hash = %s", (_hashed(token),)
         )
@@ -60,7 +60,7 @@ async def confirm_session(db: Database, token: str) -> None:
 
 async def end_session(db: Database, token: str) -> None:
     """The token opens nothing any more."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         await connection.execute("delete from portal_sessions where token_hash = %s", (_hashed(token),))
 
 
@@ -87,7 +87,7 @@ async def count_attempt(db: Database, subject: str, *, most: int, within: timede
 
 async def forget_attempts(db: Database, subject: str) -> None:
     """Whoever has signed in begins to count anew."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         await connection.execute("delete from portal_sign_in_attempts where subject_hash = %s", (_hashed(subject),))
 
 

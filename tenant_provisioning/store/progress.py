@@ -45,7 +45,7 @@ class StepProgress:
 
 async def start_step(db: Database, organization_id: UUID, step: str, *, run_id: str) -> None:
     """The step is running, once more if it was before."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         await connection.execute(
             """insert into provisioning_steps as progress (organization_id, step, state, run_id)
                values (%s, %s, 'running', %s)
@@ -58,7 +58,7 @@ async def start_step(db: Database, organization_id: UUID, step: str, *, run_id: 
 
 async def note_step(db: Database, organization_id: UUID, step: str, text: str) -> None:
     """What a running step waits for, for people to see; empty again when it goes on. Quiet when the step does not run."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         await connection.execute(
             """update provisioning_steps set reason = %s
                where organization_id = %s and step = %s and state = 'running' and reason is distinct from %s""",
@@ -97,7 +97,7 @@ async def fail_step(
 
 async def fail_running_steps(db: Database, organization_id: UUID, *, reason: str) -> None:
     """Every step that is still running has failed for `reason`: the run that worked on them is gone."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         await connection.execute(
             """update provisioning_steps
                set state = 'failed', reason = %s, a_rerun_can_help = true, finished_at = now(), again_at = now()
@@ -108,7 +108,7 @@ async def fail_running_steps(db: Database, organization_id: UUID, *, reason: str
 
 async def list_steps(db: Database, organization_id: UUID) -> list[StepProgress]:
     """The steps that were started, in the order of their last start."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         rows = await connection.execute(
             """select step, state, run_id, attempt, started_at, finished_at, reason, a_rerun_can_help, url, again_at
                from provisioning_steps where organization_id = %s order by started_at, step""",
@@ -134,7 +134,7 @@ async def _end(
     passes_in: float | None = None,
     url: str = "",
 ) -> None:
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         updated = await connection.execute(
             """update provisioning_steps
                set state = %s, reason = %s, a_rerun_can_help = %s, url = coalesce(nullif(%s, ''), url), finished_at = now(),

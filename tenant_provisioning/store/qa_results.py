@@ -25,7 +25,7 @@ async def record_verdict(
     db: Database, organization_id: UUID, *, run_id: str, step: str, verdict: Verdict, blocking: bool
 ) -> None:
     """Keep the verdict beside the earlier ones, under the attempt of the onboarding request."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         kept = await connection.execute(
             """insert into qa_results
                  (organization_id, attempt, run_id, step, check_name, outcome, blocking, expected, found, reason)
@@ -52,7 +52,7 @@ async def latest_verdicts(
     db: Database, organization_id: UUID, *, carried_out_only: bool = False
 ) -> list[RecordedVerdict]:
     """The newest verdict of each check, by step and check; the newest one that says something, if asked so."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         rows = await connection.execute(
             """select distinct on (step, check_name) * from qa_results
                where organization_id = %s and (outcome <> 'not_carried_out' or not %s)

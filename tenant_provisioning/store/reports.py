@@ -31,7 +31,7 @@ async def save_deployed_report(
     content_hash: str,
 ) -> None:
     """Record that the template's report is deployed: the row of organization and template is made or updated."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         await connection.execute(
             """insert into organization_powerbi_reports
                  (organization_id, template_key, powerbi_report_id, workspace_id, dataset_id, content_hash,
@@ -47,7 +47,7 @@ async def save_deployed_report(
 
 async def delete_deployed_report(db: Database, organization_id: UUID, template_key: str) -> None:
     """Forget the template's report, and with it every feature's link to it; quiet when there is none."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         await connection.execute(
             "delete from organization_powerbi_reports where organization_id = %s and template_key = %s",
             (organization_id, template_key),
@@ -56,7 +56,7 @@ async def delete_deployed_report(db: Database, organization_id: UUID, template_k
 
 async def list_deployed_reports(db: Database, organization_id: UUID) -> list[DeployedReport]:
     """The organization's deployed reports by template key."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         rows = await connection.execute(
             """select id, template_key, powerbi_report_id, workspace_id, dataset_id, content_hash, deployed_at
                from organization_powerbi_reports

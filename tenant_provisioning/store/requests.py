@@ -115,7 +115,7 @@ async def mistakes(
 
 async def get_form(db: Database, organization_id: UUID) -> OnboardingForm:
     """The form with which the organization began; NoSuchTenant when it has none."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         rows = await connection.execute(
             "select form from onboarding_requests where organization_id = %s", (organization_id,)
         )
@@ -197,7 +197,7 @@ async def schedule_attempt(
 
 async def list_work(db: Database) -> list[Work]:
     """Organizations that are requested, provisioning or failed, oldest first; not those that are to be rolled back."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         # the statuses as literals: only so does the planner see that the partial index fits
         rows = await connection.execute(
             """select request.id as request_id, organization.id as organization_id, subdomain, attempt,

@@ -80,7 +80,7 @@ async def begin_rollback(db: Database, organization_id: UUID) -> Organization:
 
     One that has not come far enough is taken through the statuses between, since the lifecycle knows no short cut.
     """
-    async with db.connection() as reading:
+    async with db.statement() as reading:
         rows = await reading.execute(
             "select rollback_requested_by from organizations where id = %s", (organization_id,)
         )
@@ -103,7 +103,7 @@ async def begin_rollback(db: Database, organization_id: UUID) -> Organization:
 
 async def list_rollbacks(db: Database) -> list[RollbackWork]:
     """Every organization that is to be rolled back and is not yet, the oldest wish first."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         rows = await connection.execute(
             """select * from organizations where rollback_requested_at is not null and deployment_status <> 'rolled_back'
                order by rollback_requested_at"""

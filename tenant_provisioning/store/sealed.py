@@ -66,7 +66,7 @@ class Rotated:
 
 async def key_ages(db: Database) -> dict[str, datetime]:
     """Since when each key id is in use, as far as the database has seen it."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         rows = await connection.execute("select key_id, first_used_at from encryption_keys")
         return {row["key_id"]: row["first_used_at"] async for row in rows}
 
@@ -141,7 +141,7 @@ async def _pages(db: Database) -> AsyncIterator[Sequence[Ciphertext]]:
             "where {column} is not null and id > %s order by id limit %s"
         ).format(**_names(at), organization=sql.Identifier(at.organization))
         while True:
-            async with db.connection() as connection:
+            async with db.statement() as connection:
                 rows = await (await connection.execute(query, (last, BATCH))).fetchall()
             if not rows:
                 break

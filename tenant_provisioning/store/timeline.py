@@ -64,7 +64,7 @@ class Filters:
 async def list_timeline(db: Database, filters: Filters, *, limit: int) -> list[TimelineEntry]:
     """The newest entries that pass."""
     query, values = _query(filters)
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         rows = await connection.execute(query + sql.SQL(" limit %(limit)s"), values | {"limit": limit})
         return [TimelineEntry(**row) async for row in rows]
 
@@ -81,7 +81,7 @@ async def stream_timeline(db: Database, filters: Filters) -> AsyncIterator[Timel
 
 async def known_actors(db: Database) -> list[str]:
     """The people who have done something, by name; runs and sensors are left out."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         # from one actor to the next, instead of through every entry
         rows = await connection.execute(
             """with recursive actors as (
@@ -98,7 +98,7 @@ async def known_actors(db: Database) -> list[str]:
 
 async def known_actions(db: Database) -> list[str]:
     """Everything that has been done, by name."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         rows = await connection.execute(
             """with recursive actions as (
                  (select action from audit_log order by action limit 1)

@@ -25,7 +25,7 @@ async def save_user(
     db: Database, organization_id: UUID, user_id: UUID, person: SuperUser, role: str = "super_user"
 ) -> None:
     """Make the user's row or bring it up to date; OwnershipConflict when the id is a user of another organization."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         saved = await connection.execute(
             """insert into users (id, organization_id, email, first_name, last_name, role_key)
                values (%s, %s, %s, %s, %s, %s)
@@ -41,13 +41,13 @@ async def save_user(
 
 async def delete_user(db: Database, organization_id: UUID, user_id: UUID) -> None:
     """Remove the user's row; quiet when there is none."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         await connection.execute("delete from users where organization_id = %s and id = %s", (organization_id, user_id))
 
 
 async def list_users(db: Database, organization_id: UUID) -> list[User]:
     """The organization's users by email."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         rows = await connection.execute(
             """select id, email, first_name, last_name, role_key as role, created_at from users
                where organization_id = %s order by email""",

@@ -74,7 +74,7 @@ async def record_incidents(db: Database, incidents: Sequence[VendorError]) -> No
 
 async def vendor_health(db: Database, *, hours: int) -> list[VendorHealth]:
     """Each vendor that had an incident in the last `hours`, by its name."""
-    async with db.connection() as connection:
+    async with db.statement() as connection:
         rows = await connection.execute(
             """select vendor,
                       coalesce(sum(count) filter (where kind = 'throttled'), 0) as throttled,

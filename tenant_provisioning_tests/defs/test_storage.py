@@ -3,8 +3,12 @@
 import os
 from collections.abc import Callable, Iterator
 
+import dagster as dg
 import psycopg
 import pytest
+from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationPlanned
+from dagster._core.events import AssetMaterializationPlannedData, DagsterEvent
+from dagster_postgres.event_log import PostgresEventLogStorage
 from psycopg import sql
 from sqlalchemy import event
 
@@ -12,6 +16,8 @@ from tenant_provisioning.defs.storage import KeptConnectionsStorage, kept
 from tenant_provisioning.embedded.postgres import EmbeddedPostgres
 
 SENSOR = "a sensor's id", "its selector"
+KEY, OTHER = dg.AssetKey(["reports", "one"]), dg.AssetKey("two")
+CHECK = dg.AssetCheckKey(KEY, "it_is_so")
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +65,67 @@ def test_whether_a_table_is_there_is_asked_once(new_storage: Callable[[], KeptCo
 
     assert len(asked) == 3
     assert not [statement for statement in asked if "pg_catalog" in statement or "secondary_indexes" in statement]
+
+
+def test_what_a_run_plans_is_written_at_once_and_reads_as_from_dagsters_own_storage(
+    new_storage: Callable[[], KeptConnectionsStorage],
+) -> None:
+    ours = new_storage().event_log_storage
+    theirs = PostgresEventLogStorage(ours.postgres_url, should_autocreate_tables=False)
+    told, asked = list[object](), list[str]()
+    for number, (storage, note) in enumerate([(theirs, lambda *_: None), (ours, lambda *it: asked.append(it[2]))]):
+        engine = storage._engine
+        event.listen(engine, "before_cursor_execute", note)
+        storage.store_event_batch(planned(f"run-{number}"))
+        event.remove(engine, "before_cursor_execute", note)
+        written = storage.get_records_for_run(f"run-{number}").records
+        checked = storage.get_asset_check_execution_history(CHECK, limit=1)[0]
+        assets = storage.get_asset_records([KEY, OTHER])
+        told.append((
+            [(one.event_log_entry.dagster_event_type, one.asset_key, one.partition_key) for one in written],
+            (checked.status, checked.partition, checked.event and checked.event.dagster_event_type),
+            checked.run_id == f"run-{number}",
+            {(one.asset_entry.asset_key, one.asset_entry.last_run_id == f"run-{number}") for one in assets},
+        ))  # fmt: skip
+    theirs.dispose()
+    theirs._engine.dispose()
+
+    assert told[0] == told[1]
+    assert len(asked) == 3  # the events, the check, the assets
+
+
+def test_an_event_is_written_without_telling_anybody(new_storage: Callable[[], KeptConnectionsStorage]) -> None:
+    storage = new_storage().event_log_storage
+    asked: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        asked.append(statement)
+
+    event.listen(storage._engine, "before_cursor_execute", note)
+    storage.store_event(dg.EventLogEntry(None, "debug", "hello", "run-x", 1.0))
+    event.remove(storage._engine, "before_cursor_execute", note)
+
+    assert [statement.split()[0] for statement in asked] == ["INSERT"]
+    assert [entry.user_message for entry in storage.get_logs_for_run("run-x")] == ["hello"]
+
+
+def planned(run_id: str) -> list[dg.EventLogEntry]:
+    """What a run of two assets and a check plans."""
+    of_assets = [
+        DagsterEvent(
+            dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED.value, "job",
+            event_specific_data=AssetMaterializationPlannedData(key, partition="acme"),
+        )
+        for key in (KEY, OTHER)
+    ]  # fmt: skip
+    of_check = DagsterEvent(
+        dg.DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED.value, "job",
+        event_specific_data=AssetCheckEvaluationPlanned(asset_key=KEY, check_name=CHECK.name),
+    )  # fmt: skip
+    return [
+        dg.EventLogEntry(None, "debug", "", run_id, 1.0, dagster_event=told)
+        for told in (*of_assets[:1], of_check, of_assets[1])
+    ]
 
 
 def test_a_forked_process_has_connections_of_its_own(new_storage: Callable[[], KeptConnectionsStorage]) -> None:

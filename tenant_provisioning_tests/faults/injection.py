@@ -4,6 +4,7 @@ The vendors' side is `world`. Neither touches the product's code: the driver psy
 """
 
 import os
+import re
 import signal
 import socket
 import sys
@@ -15,8 +16,11 @@ import aiosmtplib
 import httpx
 import psycopg
 from psycopg._connection_base import BaseConnection
+from psycopg._cursor_base import BaseCursor
+from psycopg.pq import TransactionStatus
 
 STORE = "tenant_provisioning.store."
+WRITES = re.compile(r"\b(insert|update|delete)\b|^\s*select \w+\(", re.IGNORECASE)  # a function may write as well
 
 
 def die() -> None:
@@ -25,7 +29,10 @@ def die() -> None:
 
 
 class Commits:
-    """Every COMMIT that this process sends, by the function of the store that is at work; one of them can be struck."""
+    """Every COMMIT that this process sends, by the function of the store that is at work; one of them can be struck.
+
+    A statement that commits by itself is one too.
+    """
 
     def __init__(self) -> None:
         self.record: list[tuple[str, bool]] | None = None  # function, and whether it wrote anything
@@ -50,11 +57,13 @@ class Commits:
         finally:
             self.record, self._target = kept
 
-    def around(self, connection: BaseConnection[Any], send: Callable[[], Generator[Any, Any, Any]]) -> Any:
+    def around(
+        self, connection: BaseConnection[Any], writes: Callable[[], bool], send: Callable[[], Generator[Any, Any, Any]]
+    ) -> Any:
         """The COMMIT, or what becomes of it."""
         function = _function()
         if self.record is not None:
-            self.record.append((function, _has_written(connection)))
+            self.record.append((function, writes()))
         kind = self._due(function)
         if kind == "kill_before":
             die()
@@ -90,14 +99,43 @@ class Deaths:
 
 def install() -> None:
     """Wrap the libraries, once a process."""
-    execute, smtp = BaseConnection._exec_command, aiosmtplib.SMTP.sendmail
-    asynchronous, blocking = httpx.AsyncHTTPTransport.handle_async_request, httpx.HTTPTransport.handle_request
+    _wrap_the_driver()
+    _wrap_what_calls()
+
+
+def _wrap_the_driver() -> None:
+    command_of, execute = BaseConnection._exec_command, BaseCursor._execute_gen
 
     def committed(self: Any, command: Any, *arguments: Any) -> Any:
         def send() -> Any:
-            return execute(self, command, *arguments)
+            return command_of(self, command, *arguments)
 
-        return (yield from (COMMITS.around(self, send) if command == b"COMMIT" else send()))
+        def writes() -> bool:
+            return self.pgconn.exec_(b"select pg_current_xact_id_if_assigned()").get_value(0, 0) is not None
+
+        return (yield from (COMMITS.around(self, writes, send) if command == b"COMMIT" else send()))
+
+    def executed(self: Any, query: Any, *arguments: Any, **options: Any) -> Any:
+        connection = self._conn
+        is_alone = connection.autocommit and connection.pgconn.transaction_status == TransactionStatus.IDLE
+
+        def send() -> Any:
+            return execute(self, query, *arguments, **options)
+
+        def writes() -> bool:
+            text = query if isinstance(query, str | bytes) else query.as_string(connection)
+            return WRITES.search(text.decode() if isinstance(text, bytes) else text) is not None
+
+        # an empty one asks whether the connection still stands
+        return (yield from (COMMITS.around(connection, writes, send) if is_alone and query else send()))
+
+    BaseConnection._exec_command = committed  # type: ignore[method-assign]
+    BaseCursor._execute_gen = executed  # type: ignore[method-assign]
+
+
+def _wrap_what_calls() -> None:
+    smtp = aiosmtplib.SMTP.sendmail
+    asynchronous, blocking = httpx.AsyncHTTPTransport.handle_async_request, httpx.HTTPTransport.handle_request
 
     async def asked(self: Any, request: httpx.Request) -> httpx.Response:
         try:
@@ -120,7 +158,6 @@ def install() -> None:
             _die_if_armed()
             raise
 
-    BaseConnection._exec_command = committed  # type: ignore[method-assign]
     httpx.AsyncHTTPTransport.handle_async_request = asked  # type: ignore[method-assign]
     httpx.HTTPTransport.handle_request = asked_blocking  # type: ignore[method-assign]
     aiosmtplib.SMTP.sendmail = mailed  # type: ignore[method-assign]
@@ -140,10 +177,6 @@ def _function() -> str:
             return f"{module.removeprefix(STORE)}.{frame.f_code.co_name}"
         frame = frame.f_back  # type: ignore[assignment]
     return "elsewhere"
-
-
-def _has_written(connection: BaseConnection[Any]) -> bool:
-    return connection.pgconn.exec_(b"select pg_current_xact_id_if_assigned()").get_value(0, 0) is not None
 
 
 def _cut(connection: BaseConnection[Any]) -> None:

@@ -4,6 +4,7 @@ import socket
 from collections.abc import Iterator
 
 import pytest
+from psycopg.pq import TransactionStatus
 
 from tenant_provisioning.model.errors import SetupError
 from tenant_provisioning.store.database import Database, acting, open_database
@@ -80,8 +81,20 @@ async def test_who_acts_is_known_within_the_transaction_only(database_url: str) 
 
 async def test_a_connection_that_the_server_ended_is_replaced(database_url: str) -> None:
     async with open_database(database_url, max_size=2) as db:
-        async with db.connection() as first, db.connection() as second:
-            await first.execute("select pg_terminate_backend(%s)", (second.info.backend_pid,))
+        async with db.connection() as first:
+            async with db.connection() as second:
+                resting = second.info.backend_pid
+            await first.execute("select pg_terminate_backend(%s)", (resting,))
         for _ in range(2):
-            async with db.connection() as connection:
+            async with db.statement() as connection:
                 await connection.execute("select 1")
+
+
+async def test_a_single_statement_is_there_for_everybody_at_once_and_is_one_exchange_with_the_server(
+    filled_db: Database,
+) -> None:
+    async with filled_db.statement() as connection, filled_db.statement() as other:
+        await connection.execute("insert into providers values ('lms', 'ALONE', 'x')")
+        rows = await other.execute("select key from providers where key = 'ALONE'")
+        assert await rows.fetchall() == [{"key": "ALONE"}]
+        assert connection.info.transaction_status is TransactionStatus.IDLE
