@@ -211,4 +211,4 @@ async def test_requests_are_answered_by_the_hundred_a_second_however_many_tenant
     with_many = await fastest("many")
 
     assert with_few > LEAST_REQUESTS_A_SECOND
-    assert with_many > with_few / 2
+    assert with_many > with_few / 4  # what grew with their number would be a hundred times slower
