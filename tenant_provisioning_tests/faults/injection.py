@@ -19,7 +19,7 @@ from psycopg._connection_base import BaseConnection
 from psycopg._cursor_base import BaseCursor
 from psycopg.pq import TransactionStatus
 
-STORE = "tenant_provisioning.store."
+STORE, ELSEWHERE = "tenant_provisioning.store.", "elsewhere"
 WRITES = re.compile(r"\b(insert|update|delete)\b|^\s*select \w+\(", re.IGNORECASE)  # a function may write as well
 
 
@@ -126,8 +126,9 @@ def _wrap_the_driver() -> None:
             text = query if isinstance(query, str | bytes) else query.as_string(connection)
             return WRITES.search(text.decode() if isinstance(text, bytes) else text) is not None
 
-        # an empty one asks whether the connection still stands
-        return (yield from (COMMITS.around(connection, writes, send) if is_alone and query else send()))
+        # an empty one asks whether the connection still stands; what is said elsewhere is the laboratory's own
+        is_commit = is_alone and query and _function() != ELSEWHERE
+        return (yield from (COMMITS.around(connection, writes, send) if is_commit else send()))
 
     BaseConnection._exec_command = committed  # type: ignore[method-assign]
     BaseCursor._execute_gen = executed  # type: ignore[method-assign]
@@ -176,7 +177,7 @@ def _function() -> str:
         if module.startswith(STORE) and module != STORE + "database":
             return f"{module.removeprefix(STORE)}.{frame.f_code.co_name}"
         frame = frame.f_back  # type: ignore[assignment]
-    return "elsewhere"
+    return ELSEWHERE
 
 
 def _cut(connection: BaseConnection[Any]) -> None:
