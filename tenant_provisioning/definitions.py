@@ -19,6 +19,7 @@ with for_good():
     from tenant_provisioning.defs.platform import Platform
     from tenant_provisioning.defs.quality import approval_sensor, checks_sensor, outbox_sensor
     from tenant_provisioning.defs.reports import build_reports
+    from tenant_provisioning.defs.repository import Project
     from tenant_provisioning.defs.retention import retention_sensor
     from tenant_provisioning.defs.rollback import rollback_sensor, rollback_tenant
     from tenant_provisioning.defs.sensors import onboarding_sensor, run_failure_sensor
@@ -49,4 +50,4 @@ def build_defs(**resource_overrides: Any) -> dg.Definitions:
 
 
 with for_good():
-    defs = build_defs()
+    project = Project(build_defs().get_repository_def())

@@ -31,9 +31,12 @@ STARTING, FINISHING = 300, 900  # seconds a busy machine may need
 LOOK_EVERY = 0.1
 # vendors who answer at once also take any number of calls
 UNLIMITED = dict.fromkeys(
-    ("GODADDY_CALLS_PER_MINUTE", "VERCEL_DOMAINS_PER_HOUR", "FABRIC_CALLS_PER_MINUTE", "POWERBI_QUERIES_PER_MINUTE"),
+    (
+        "GODADDY_CALLS_PER_MINUTE", "VERCEL_DOMAINS_PER_HOUR", "FABRIC_CALLS_PER_MINUTE", "POWERBI_QUERIES_PER_MINUTE",
+        "MAILS_PER_MINUTE",
+    ),
     "0",
-)
+)  # fmt: skip
 COMMAND = [sys.executable, "-W", "ignore", "-c", "from tenant_provisioning.cli import main; main()", "up"]
 
 
