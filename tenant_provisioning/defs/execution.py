@@ -19,6 +19,7 @@ Action = Callable[[StepContext], Awaitable[StepResult]]
 RunContext = dg.AssetExecutionContext | dg.OpExecutionContext | dg.AssetCheckExecutionContext
 Metadata = dict[str, dg.MetadataValue[Any]]
 AGAIN = "rematerialize"
+WORTH_AN_ESTIMATE = 1.0  # seconds
 LONGEST_STAY = 300  # seconds that a run waits for a vendor between two attempts at a step
 
 
@@ -54,10 +55,12 @@ async def carry_out(
                 await progress.fail_step(*who, reason)
                 raise
             await progress.finish_step(*who, url=next(iter(result.links.values()), ""))
-            left = None if for_rollback else await time_left(ctx.db, ctx.organization)
+            took = time.monotonic() - began
+            # a step that took no time has changed nothing about how long the rest will take
+            left = await time_left(ctx.db, ctx.organization) if took > WORTH_AN_ESTIMATE and not for_rollback else None
     except ProvisioningError as error:
         raise retry_or_failure(context, platform, error) from error
-    told = metadata(result, time.monotonic() - began)
+    told = metadata(result, took)
     return told | {"tenant_done_in_seconds": dg.MetadataValue.float(round(left.seconds, 1))} if left else told
 
 

@@ -10,13 +10,15 @@ from tenant_provisioning.settings import Settings, load_settings
 from tenant_provisioning.steps.connections import Shared
 from tenant_provisioning.steps.context import Connections
 
+LINGER = 2.0  # seconds: the next step of a run is usually there at once
+
 
 class Platform:
     """What a run knows of the platform it works for. Raises SetupError at first use when a setting is missing."""
 
     def __init__(self, load: Callable[[], Settings] = load_settings) -> None:
         self._load = load
-        self.connections = Shared[Connections]()
+        self.connections = Shared[Connections](LINGER)
 
     @cached_property
     def settings(self) -> Settings:

@@ -13,7 +13,7 @@ class Project(dg.RepositoryDefinition):
     """A repository that keeps the last parts of its jobs.
 
     Dagster picks a run's assets out of the job's 400 wherever it meets the run: twice before it is created, and in its process.
-    Which assets they are depends on the selection alone, so whoever lives longer than a run, code server and warm workers, picks once.
+    Which assets they are depends on the selection alone, so whoever outlives a run, code server and warm workers, picks once.
     """
 
     def __init__(self, whole: dg.RepositoryDefinition) -> None:
@@ -44,4 +44,5 @@ class Project(dg.RepositoryDefinition):
         assets: frozenset[dg.AssetKey] | None,
         checks: frozenset[dg.AssetCheckKey] | None,
     ) -> dg.JobDefinition:
-        return super().get_maybe_subset_job_def(job_name, ops, assets, checks)
+        part: dg.JobDefinition = super().get_maybe_subset_job_def(job_name, ops, assets, checks)
+        return part

@@ -9,7 +9,7 @@ written at once.
 
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,7 @@ from dagster._core.storage.event_log.schema import AssetKeyTable, SqlEventLogSto
 from dagster._serdes import ConfigurableClassData
 from dagster_postgres import DagsterPostgresStorage
 from dagster_postgres.event_log import PostgresEventLogStorage
+from dagster_postgres.run_storage import PostgresRunStorage
 from dagster_postgres.schedule_storage import PostgresScheduleStorage
 from dagster_postgres.utils import create_pg_engine, get_token_provider_from_config, pg_url_from_config
 from sqlalchemy.dialects import postgresql
@@ -28,7 +29,7 @@ RECYCLE_SECONDS = 3600
 # what Dagster reads of runs that have ended: assets, checks, and how the run began and ended
 LASTING = ("ASSET_%", "PIPELINE_%")
 KEPT, MORE_AT_ONCE = 5, 20  # connections of a process that are kept once they were needed, and beside them for a moment
-INSTIGATORS = "instigators"
+INSTIGATORS = "table of instigators"
 PLANNED = {dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED, dg.DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED}
 # whoever makes a run hands over all that it plans, an event for each asset and check, at once; 0, or nothing, is one by one
 os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", "1000")
@@ -39,9 +40,7 @@ class Kept:
     """What a process keeps of one database: the connections, and what it has once seen there and no migration takes away."""
 
     engine: Engine | None = None
-    tables: set[str] = field(default_factory=set)
-    asset_columns: set[str] = field(default_factory=set)
-    indexes: set[str] = field(default_factory=set)
+    seen: set[str] = field(default_factory=set)
 
 
 def kept(postgres_url: str) -> Kept:
@@ -52,6 +51,26 @@ def kept(postgres_url: str) -> Kept:
 @functools.cache
 def _kept(_postgres_url: str, _process: int) -> Kept:
     return Kept()  # a process that was forked finds another's, and must not use its connections
+
+
+def once_there(postgres_url: str, thing: str, ask: Callable[[], bool]) -> bool:
+    """Whether this table, column or index is there: asked until it is, since Dagster's migrations take none away."""
+    seen = kept(postgres_url).seen
+    if thing not in seen and ask():
+        seen.add(thing)
+    return thing in seen
+
+
+class RememberingRuns(PostgresRunStorage):
+    """The runs without the questions, several a run and each at the price of twenty, whether their table has its columns."""
+
+    def has_run_stats_index_cols(self) -> bool:
+        """The columns of begin and end."""
+        return once_there(self.postgres_url, "columns of a run's times", super().has_run_stats_index_cols)
+
+    def has_backfill_id_column(self) -> bool:
+        """The column of the backfill."""
+        return once_there(self.postgres_url, "column of a run's backfill", super().has_backfill_id_column)
 
 
 class RememberingEventLog(PostgresEventLogStorage):
@@ -66,18 +85,14 @@ class RememberingEventLog(PostgresEventLogStorage):
         self._partitions_seen = set[tuple[str, str]]()
 
     def has_table(self, table_name: str) -> bool:
-        """A table that was there once stays: Dagster's migrations drop none."""
-        tables = kept(self.postgres_url).tables
-        if table_name not in tables and super().has_table(table_name):
-            tables.add(table_name)
-        return table_name in tables
+        """Asked for every event of an asset."""
+        ask = super().has_table
+        return once_there(self.postgres_url, f"table {table_name}", lambda: ask(table_name))
 
     def has_asset_key_col(self, column_name: str) -> bool:
-        """A column of the assets' table that was there once stays. Every look at assets asks for it twice, at the price of five."""
-        columns = kept(self.postgres_url).asset_columns
-        if column_name not in columns and super().has_asset_key_col(column_name):
-            columns.add(column_name)
-        return column_name in columns
+        """Asked at every look at assets."""
+        ask = super().has_asset_key_col
+        return once_there(self.postgres_url, f"assets' column {column_name}", lambda: ask(column_name))
 
     def store_event(self, event: dg.EventLogEntry) -> None:
         """As every SQL storage of Dagster does. dagster-postgres notifies after each event, and nothing has listened for years."""
@@ -132,21 +147,17 @@ class RememberingSchedules(PostgresScheduleStorage):
     """The sensors' ticks without the question, several a tick, whether tables and indexes are there."""
 
     def has_instigators_table(self) -> bool:
-        """A table that was there once stays."""
-        return INSTIGATORS in kept(self.postgres_url).tables or super().has_instigators_table()
+        """The table of the sensors' states."""
+        return once_there(self.postgres_url, INSTIGATORS, super().has_instigators_table)
 
     def _has_instigators_table(self, conn: Connection) -> bool:
-        tables = kept(self.postgres_url).tables
-        if INSTIGATORS not in tables and super()._has_instigators_table(conn):
-            tables.add(INSTIGATORS)
-        return INSTIGATORS in tables
+        ask = super()._has_instigators_table
+        return once_there(self.postgres_url, INSTIGATORS, lambda: ask(conn))
 
     def has_built_index(self, migration_name: str) -> bool:
-        """An index that was built once stays."""
-        indexes = kept(self.postgres_url).indexes
-        if migration_name not in indexes and super().has_built_index(migration_name):
-            indexes.add(migration_name)
-        return migration_name in indexes
+        """An index that a migration of the data has built."""
+        ask = super().has_built_index
+        return once_there(self.postgres_url, f"index {migration_name}", lambda: ask(migration_name))
 
 
 class KeptConnectionsStorage(DagsterPostgresStorage):
@@ -165,6 +176,7 @@ class KeptConnectionsStorage(DagsterPostgresStorage):
                 max_overflow=MORE_AT_ONCE,
                 pool_recycle=RECYCLE_SECONDS,
             )
+        self._run_storage = RememberingRuns(postgres_url, should_autocreate_tables=False, token_provider=provider)
         self._event_log_storage = RememberingEventLog(
             postgres_url, should_autocreate_tables=False, token_provider=provider
         )

@@ -93,10 +93,11 @@ class StepResult:
 
 @dataclass(frozen=True)
 class Connections:
-    """The ways to the database and to the vendors."""
+    """The ways to the database and to the vendors, and what was found there that no step changes."""
 
     db: Database
     vendors: Vendors
+    form: OnboardingForm
 
 
 @asynccontextmanager
@@ -111,11 +112,10 @@ async def open_context(
     async with shared.borrow(run_id, lambda: _open_connections(settings, subdomain)) as connections:
         db, seen = connections.db, list[VendorError]()
         organization = await _find(db, subdomain)
-        form = await requests.get_form(db, organization.id)
         vault = Vault(settings.secrets_key.get_secret_value())
         try:
             with incidents.heard_by(seen.append):
-                yield StepContext(organization, form, settings, db, vault, connections.vendors, run_id)
+                yield StepContext(organization, connections.form, settings, db, vault, connections.vendors, run_id)
         finally:
             await record_incidents(db, seen)
 
@@ -123,9 +123,10 @@ async def open_context(
 @asynccontextmanager
 async def _open_connections(settings: Settings, subdomain: str) -> AsyncIterator[Connections]:
     async with open_database(settings.database_url.get_secret_value(), max_size=MOST_CONNECTIONS) as db:
-        gate = gate_of(await _find(db, subdomain), settings, db)
-        async with open_vendors(settings, gate) as vendors:
-            yield Connections(db, vendors)
+        organization = await _find(db, subdomain)
+        form = await requests.get_form(db, organization.id)
+        async with open_vendors(settings, gate_of(organization, settings, db)) as vendors:
+            yield Connections(db, vendors, form)
 
 
 async def _find(db: Database, subdomain: str) -> Organization:

@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,7 @@ class Parts:
     mail: MailSink
     tcp: Sequence[int]  # the ports that workers need
     udp: Sequence[int]
+    cleanup: contextlib.ExitStack
 
     def environment_at(self, gateway: str) -> dict[str, str]:
         """The environment of a worker that reaches this machine at an address of its own."""
@@ -82,7 +84,7 @@ class Parts:
 
     def rows(self, query: str, *arguments: Any) -> list[dict[str, Any]]:
         """What the platform database answers."""
-        return _rows(self.database_url, query, arguments)
+        return self._rows(self._platform, query, arguments)
 
     def answers(self, *queries: str) -> list[list[dict[str, Any]]]:
         """What the platform database answers to each."""
@@ -90,7 +92,25 @@ class Parts:
 
     def dagster_rows(self, query: str, *arguments: Any) -> list[dict[str, Any]]:
         """What Dagster's storage answers."""
-        return _rows(self.storage_url, query, arguments)
+        return self._rows(self._storage, query, arguments)
+
+    @cached_property
+    def _platform(self) -> "psycopg.Connection[dict[str, Any]]":
+        return self._connected(self.database_url)
+
+    @cached_property
+    def _storage(self) -> "psycopg.Connection[dict[str, Any]]":
+        return self._connected(self.storage_url)
+
+    def _connected(self, url: str) -> "psycopg.Connection[dict[str, Any]]":
+        # kept: to be asked over a new one each time would be the dearest thing that the server does
+        return self.cleanup.enter_context(psycopg.connect(url, autocommit=True, row_factory=dict_row))
+
+    @staticmethod
+    def _rows(
+        connection: "psycopg.Connection[dict[str, Any]]", query: str, arguments: Sequence[Any]
+    ) -> list[dict[str, Any]]:
+        return connection.execute(query.encode(), arguments).fetchall()
 
     def submit(self, *subdomains: str) -> float:
         """The forms of these customers, each with 42 reports, are in the database; when the first was."""
@@ -179,7 +199,7 @@ def parts(
         ports = [int(re.findall(r":(\d+)", address)[-1]) for address in (url, postgres.url("platform"))]
         told = Parts(
             folder, environment, vendors, postgres.url("platform"), postgres.url("dagster"), mail,
-            [*ports, world["tds_port"], mail.smtp_port], [world["dns_port"]],
+            [*ports, world["tds_port"], mail.smtp_port], [world["dns_port"]], cleanup,
         )  # fmt: skip
         cleanup.enter_context(_daemon(told))
         yield told
@@ -251,8 +271,3 @@ def _until(question: Callable[[], Any], process: "subprocess.Popen[bytes]", log:
         if process.poll() is not None or time.monotonic() > deadline:
             raise RuntimeError(f"{process.args!r} did not start:\n{log.read_text()[-3000:]}")
         time.sleep(LOOK_AGAIN)
-
-
-def _rows(url: str, query: str, arguments: Sequence[Any]) -> list[dict[str, Any]]:
-    with psycopg.connect(url, row_factory=dict_row) as connection:
-        return connection.execute(query.encode(), arguments).fetchall()

@@ -9,6 +9,7 @@ import pytest
 from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationPlanned
 from dagster._core.events import AssetMaterializationPlannedData, DagsterEvent
 from dagster_postgres.event_log import PostgresEventLogStorage
+from dagster_postgres.run_storage import PostgresRunStorage
 from psycopg import sql
 from sqlalchemy import event
 
@@ -34,6 +35,9 @@ def new_storage(postgres_server: EmbeddedPostgres) -> Iterator[Callable[[], Kept
 def use(storage: KeptConnectionsStorage) -> None:
     """A query of each part."""
     storage.run_storage.get_runs_count()
+    assert isinstance(storage.run_storage, PostgresRunStorage)
+    assert storage.run_storage.has_run_stats_index_cols()
+    assert storage.run_storage.has_backfill_id_column()
     storage.event_log_storage.get_dynamic_partitions("tenant")
     storage.schedule_storage.get_instigator_state(*SENSOR)
 
@@ -49,7 +53,7 @@ def test_every_instance_of_a_process_shares_a_connection(
     assert found == (1,)
 
 
-def test_whether_a_table_is_there_is_asked_once(new_storage: Callable[[], KeptConnectionsStorage]) -> None:
+def test_whether_a_table_or_a_column_is_there_is_asked_once(new_storage: Callable[[], KeptConnectionsStorage]) -> None:
     use(new_storage())
     storage = new_storage()
     engine = kept(storage.postgres_url).engine

@@ -54,6 +54,37 @@ async def test_a_step_that_comes_after_the_last_has_left_opens_anew() -> None:
     assert (lamp.opened, lamp.open) == (2, 0)
 
 
+async def test_they_stay_open_for_the_next_step_and_are_closed_once_none_has_come() -> None:
+    shared, lamp = Shared[Lamp](linger=0.2), Lamp()
+    for _ in range(3):
+        async with shared.borrow("run-1", lamp):
+            pass
+        await asyncio.sleep(0.01)
+        assert (lamp.opened, lamp.open) == (1, 1)
+    await asyncio.sleep(0.3)
+    assert lamp.open == 0
+
+
+@pytest.mark.parametrize("is_cut_short", [False, True])
+def test_nothing_stays_open_when_the_runs_event_loop_ends(is_cut_short: bool) -> None:
+    shared, lamp = Shared[Lamp](linger=60), Lamp()
+
+    async def step() -> None:
+        async with shared.borrow("run-1", lamp):
+            if is_cut_short:
+                await asyncio.Event().wait()
+
+    async def run() -> None:
+        task = asyncio.create_task(step())
+        await asyncio.sleep(0.05)
+        assert lamp.open == 1
+        assert task.done() is not is_cut_short
+
+    asyncio.run(run())
+
+    assert lamp.open == 0
+
+
 async def test_two_runs_share_nothing() -> None:
     shared, lamp = Shared[Lamp](), Lamp()
     async with shared.borrow("run-1", lamp), shared.borrow("run-2", lamp):
