@@ -50,4 +50,4 @@ def build_defs(**resource_overrides: Any) -> dg.Definitions:
 
 
 with for_good():
-    project = Project(build_defs().get_repository_def())
+    defs = Project(build_defs().get_repository_def())

@@ -35,9 +35,9 @@ resume_job = create_resume_job_task(app)
 def load_the_project(**_: Any) -> None:
     """Everything a run needs is in memory, and the garbage collector leaves it alone, so that it stays shared."""
     with for_good():
-        from tenant_provisioning.definitions import project
+        from tenant_provisioning.definitions import defs
 
-        project.get_all_jobs()
+        defs.get_all_jobs()
 
 
 @signals.task_prerun.connect  # type: ignore[untyped-decorator]

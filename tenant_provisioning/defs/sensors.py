@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import dagster as dg
@@ -25,6 +26,7 @@ from tenant_provisioning.store import organizations, progress, requests
 from tenant_provisioning.store.database import Database, listening, open_database
 from tenant_provisioning.store.requests import Work
 
+QUIET, LONGEST_BUSTLE = 0.05, 1.0  # seconds
 UNFINISHED = (DeploymentStatus.REQUESTED, DeploymentStatus.PROVISIONING, DeploymentStatus.FAILED)
 
 
@@ -83,6 +85,14 @@ async def _launches(instance: dg.DagsterInstance, platform: Platform) -> list[La
                 return launches
             if not await something_new(max(end - time.monotonic(), 0)):
                 return []
+            await _until_quiet(something_new)
+
+
+async def _until_quiet(something_new: Callable[[float], Awaitable[bool]]) -> None:
+    """Returns once nothing more is told for a moment: of many requests at once, what is missed now waits for the next look."""
+    end = time.monotonic() + LONGEST_BUSTLE
+    while time.monotonic() < end and await something_new(QUIET):
+        pass
 
 
 async def _due(instance: dg.DagsterInstance, platform: Platform, db: Database) -> list[Launch]:

@@ -32,7 +32,7 @@ from tenant_provisioning_tests.bench.measure import Measure
 
 ROWS, QUICK_ROWS = 7, 1
 ACME = {"lms": "APTEM", "english_maths": "BKSB", "crm": "HUBSPOT"}
-LOAD = "import dagster._grpc.impl, tenant_provisioning.definitions as it; it.project.get_all_jobs()"
+LOAD = "import dagster._grpc.impl, tenant_provisioning.definitions as it; it.defs.get_all_jobs()"
 
 
 def measure(quick: bool) -> Iterator[Measure]:

@@ -7,6 +7,7 @@ import dagster as dg
 import pytest
 
 from tenant_provisioning.catalog.sample import write_sample
+from tenant_provisioning.defs.repository import Project
 from tenant_provisioning.model.plan import STEPS
 
 
@@ -72,6 +73,28 @@ def test_reports_that_need_the_same_providers_share_a_group(graph: Any) -> None:
 
     assert {"reports_aptem", "reports_aptem_hubspot", "reports_for_everyone"} <= groups
     assert len(groups) < 100
+
+
+def test_a_selection_of_a_jobs_assets_is_picked_once_and_is_what_dagster_picks(defs: Any) -> None:
+    keys = [dg.AssetKey("hosting_domain"), dg.AssetKey("dns_record")]
+    whole = defs.get_repository_def()
+    project = Project(whole)
+
+    part = project.get_maybe_subset_job_def("provision_tenant", asset_selection=set(keys))
+
+    assert part.asset_layer.executable_asset_keys == set(keys)
+    assert (
+        part.get_job_snapshot_id()
+        == whole.get_job("provision_tenant").get_subset(asset_selection=set(keys)).get_job_snapshot_id()
+    )
+    assert project.get_maybe_subset_job_def("provision_tenant", asset_selection=frozenset(reversed(keys))) is part
+    for other in (
+        project.get_maybe_subset_job_def("provision_tenant", asset_selection={keys[0]}),
+        project.get_maybe_subset_job_def("provision_tenant", asset_selection=set(keys), asset_check_selection=set()),
+    ):
+        assert other is not part
+        assert other.get_job_snapshot_id() != part.get_job_snapshot_id()
+    assert project.get_maybe_subset_job_def("provision_tenant") is whole.get_job("provision_tenant")
 
 
 def test_provisioning_stops_where_a_person_looks(defs: Any) -> None:
