@@ -42,7 +42,7 @@ def build_defs(**resource_overrides: Any) -> dg.Definitions:
             access_sensor,
             retention_sensor,
         ],
-        resources={"platform": Platform(), **resource_overrides},
+        resources={"platform": Platform(linger=2.0), **resource_overrides},  # the next step is usually there at once
         # A run is waiting, not computing: one process, in whose event loop steps that do not need each other go side by side.
         # Tenants run side by side as runs.
         executor=async_executor,

@@ -10,15 +10,16 @@ from tenant_provisioning.settings import Settings, load_settings
 from tenant_provisioning.steps.connections import Shared
 from tenant_provisioning.steps.context import Connections
 
-LINGER = 2.0  # seconds: the next step of a run is usually there at once
-
 
 class Platform:
-    """What a run knows of the platform it works for. Raises SetupError at first use when a setting is missing."""
+    """What a run knows of the platform it works for. Raises SetupError at first use when a setting is missing.
 
-    def __init__(self, load: Callable[[], Settings] = load_settings) -> None:
+    Where a run's steps share an event loop, connections can `linger` so many seconds for the next step.
+    """
+
+    def __init__(self, load: Callable[[], Settings] = load_settings, *, linger: float = 0.0) -> None:
         self._load = load
-        self.connections = Shared[Connections](LINGER)
+        self.connections = Shared[Connections](linger)
 
     @cached_property
     def settings(self) -> Settings:

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import dagster as dg
 
-KEPT_PARTS = 32  # sets of providers, and retries of single reports, that are usual at a time
+KEPT_PARTS = 32  # of 1.2 MB each: sets of providers, and retries of single reports, that are usual at a time
 
 
 class Project(dg.RepositoryDefinition):

@@ -99,7 +99,7 @@ class RememberingEventLog(PostgresEventLogStorage):
         super(PostgresEventLogStorage, self).store_event(event)
 
     def store_event_batch(self, events: Sequence[dg.EventLogEntry]) -> None:
-        """What a new run plans, in two statements and one for each check; Dagster's own storage takes four an event."""
+        """What a new run plans, in two statements and one for each check; Dagster's own storage takes up to four an event."""
         if not {event.get_dagster_event().event_type for event in events} <= PLANNED:
             super().store_event_batch(events)
             return

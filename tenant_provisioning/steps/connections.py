@@ -21,7 +21,7 @@ class _Held(Generic[T]):
     thing: T | None = None
     opening: asyncio.Lock = field(default_factory=asyncio.Lock)
     cleanup: AsyncExitStack = field(default_factory=AsyncExitStack)
-    closing: asyncio.Task[None] | None = None  # kept, because the event loop itself does not keep it
+    closing: asyncio.Task[None] | None = None
 
 
 class Shared(Generic[T]):
@@ -56,7 +56,10 @@ class Shared(Generic[T]):
     async def _close_later(self, key: Key, held: _Held[T]) -> None:
         try:
             await asyncio.sleep(self._linger)
-        finally:
+        except asyncio.CancelledError:  # the loop ends
+            await self._close(key, held)
+            raise
+        if held.closing is asyncio.current_task():  # nobody has come and left meanwhile
             await self._close(key, held)
 
     async def _close(self, key: Key, held: _Held[T]) -> None:

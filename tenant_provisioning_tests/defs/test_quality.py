@@ -5,10 +5,12 @@ import tempfile
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
+from uuid import UUID
 
 import dagster as dg
 import pytest
 
+from tenant_provisioning.defs import execution
 from tenant_provisioning.defs.assets import assets
 from tenant_provisioning.defs.checks import build_checks
 from tenant_provisioning.defs.decisions import GO_LIVE_ATTEMPTS, GO_LIVE_WAIT, LONGEST_GO_LIVE_WAIT, is_go_live_due
@@ -18,6 +20,7 @@ from tenant_provisioning.defs.quality import approval_sensor, checks_sensor, out
 from tenant_provisioning.defs.reports import build_reports
 from tenant_provisioning.embedded.mailbox import MailSink
 from tenant_provisioning.model.catalog import Catalog
+from tenant_provisioning.model.estimate import FEWEST
 from tenant_provisioning.model.lifecycle import DeploymentStatus as Status
 from tenant_provisioning.model.plan import STEPS
 from tenant_provisioning.model.qa import MANUAL_ITEMS, Outcome, Verdict
@@ -167,22 +170,41 @@ def provisioned(requested: Desk) -> Desk:
 def in_qa(requested: Desk) -> Desk:
     """Acme in QA as far as the rows go: nothing is there at the vendors."""
 
-    async def pretend(db: Database) -> None:
-        organization_id = requested.organization.id
-        await organizations.claim(db, organization_id, "run-1", actor="test")
-        for step in STEPS:
-            await progress.start_step(db, organization_id, step.name, run_id="run-1")
-            await progress.finish_step(db, organization_id, step.name)
-            for check in step.checks:
-                await qa_results.record_verdict(
-                    db, organization_id, run_id="run-1", step=step.name, blocking=True,
-                    verdict=Verdict(check, Outcome.PASSED, "so", "so"),
-                )  # fmt: skip
-        await organizations.move(db, organization_id, Status.PENDING_QA, actor="test")
-        await organizations.release(db, organization_id, "run-1")
-
-    requested.rows(pretend)
+    requested.rows(lambda db: pretend(db, requested.organization.id))
     return requested
+
+
+async def pretend(db: Database, organization_id: UUID) -> None:
+    """Every step done and every check passed, on record."""
+    await organizations.claim(db, organization_id, "run-1", actor="test")
+    for step in STEPS:
+        await progress.start_step(db, organization_id, step.name, run_id="run-1")
+        await progress.finish_step(db, organization_id, step.name)
+        for check in step.checks:
+            await qa_results.record_verdict(
+                db, organization_id, run_id="run-1", step=step.name, blocking=True,
+                verdict=Verdict(check, Outcome.PASSED, "so", "so"),
+            )  # fmt: skip
+    await organizations.move(db, organization_id, Status.PENDING_QA, actor="test")
+    await organizations.release(db, organization_id, "run-1")
+
+
+def test_a_step_that_took_a_while_says_how_long_the_customer_still_takes(
+    requested: Desk, onboarding_form: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def other_customers(db: Database) -> None:
+        for number in range(FEWEST):
+            form = onboarding_form(f"beta-{number}")
+            made = await submit(db, form, requested_by="sam", default_domain="yourplatform.com")
+            await pretend(db, made.id)
+
+    requested.rows(other_customers)  # so that it is known how long it takes
+    monkeypatch.setattr(execution, "WORTH_AN_ESTIMATE", 0.0)
+
+    made = requested.run("provision_tenant").get_asset_materialization_events()
+
+    told = {event.asset_key.path[-1] for event in made if "tenant_done_in_seconds" in event.materialization.metadata}  # type: ignore[union-attr]
+    assert {"hosting_domain", "fabric_data_store", "powerbi_dataset"} <= told
 
 
 def test_of_two_runs_for_one_tenant_one_works_and_the_other_is_told_and_changes_nothing(

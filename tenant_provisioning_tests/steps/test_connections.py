@@ -59,9 +59,9 @@ async def test_they_stay_open_for_the_next_step_and_are_closed_once_none_has_com
     for _ in range(3):
         async with shared.borrow("run-1", lamp):
             pass
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.15)
         assert (lamp.opened, lamp.open) == (1, 1)
-    await asyncio.sleep(0.3)
+    await asyncio.sleep(0.2)
     assert lamp.open == 0
 
 
