@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import dagster as dg
 import psycopg
@@ -12,6 +13,7 @@ from dagster_postgres.event_log import PostgresEventLogStorage
 from dagster_postgres.run_storage import PostgresRunStorage
 from psycopg import sql
 from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from tenant_provisioning.defs.storage import KeptConnectionsStorage, kept
 from tenant_provisioning.embedded.postgres import EmbeddedPostgres
@@ -30,6 +32,21 @@ def new_storage(postgres_server: EmbeddedPostgres) -> Iterator[Callable[[], Kept
     yield lambda: KeptConnectionsStorage(url)
     if (engine := kept(url).engine) is not None:
         engine.dispose()
+
+
+@contextmanager
+def statements(engine: Engine) -> Iterator[list[str]]:
+    """What the database is asked meanwhile."""
+    asked: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        asked.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield asked
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
 
 
 def use(storage: KeptConnectionsStorage) -> None:
@@ -58,14 +75,8 @@ def test_whether_a_table_or_a_column_is_there_is_asked_once(new_storage: Callabl
     storage = new_storage()
     engine = kept(storage.postgres_url).engine
     assert engine is not None
-    asked: list[str] = []
-
-    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        asked.append(statement)
-
-    event.listen(engine, "before_cursor_execute", note)
-    use(storage)
-    event.remove(engine, "before_cursor_execute", note)
+    with statements(engine) as asked:
+        use(storage)
 
     assert len(asked) == 3
     assert not [statement for statement in asked if "pg_catalog" in statement or "secondary_indexes" in statement]
@@ -77,12 +88,10 @@ def test_what_a_run_plans_is_written_at_once_and_reads_as_from_dagsters_own_stor
     ours = new_storage().event_log_storage
     assert ours.supports_asset_checks  # which a process asks once
     theirs = PostgresEventLogStorage(ours.postgres_url, should_autocreate_tables=False)
-    told, asked = list[object](), list[str]()
-    for number, (storage, note) in enumerate([(theirs, lambda *_: None), (ours, lambda *it: asked.append(it[2]))]):
-        engine = storage._engine
-        event.listen(engine, "before_cursor_execute", note)
-        storage.store_event_batch(planned(f"run-{number}"))
-        event.remove(engine, "before_cursor_execute", note)
+    told = list[object]()
+    for number, storage in enumerate([theirs, ours]):
+        with statements(storage._engine) as asked:
+            storage.store_event_batch(planned(f"run-{number}"))
         written = storage.get_records_for_run(f"run-{number}").records
         checked = storage.get_asset_check_execution_history(CHECK, limit=1)[0]
         assets = storage.get_asset_records([KEY, OTHER])
@@ -101,14 +110,8 @@ def test_what_a_run_plans_is_written_at_once_and_reads_as_from_dagsters_own_stor
 
 def test_an_event_is_written_without_telling_anybody(new_storage: Callable[[], KeptConnectionsStorage]) -> None:
     storage = new_storage().event_log_storage
-    asked: list[str] = []
-
-    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        asked.append(statement)
-
-    event.listen(storage._engine, "before_cursor_execute", note)
-    storage.store_event(dg.EventLogEntry(None, "debug", "hello", "run-x", 1.0))
-    event.remove(storage._engine, "before_cursor_execute", note)
+    with statements(storage._engine) as asked:
+        storage.store_event(dg.EventLogEntry(None, "debug", "hello", "run-x", 1.0))
 
     assert [statement.split()[0] for statement in asked] == ["INSERT"]
     assert [entry.user_message for entry in storage.get_logs_for_run("run-x")] == ["hello"]

@@ -106,6 +106,7 @@ def test_dagster_takes_the_instance_and_each_class_its_configuration(profile: Pa
 @pytest.mark.usefixtures("environment")
 def test_several_machines_differ_from_one_only_where_they_must() -> None:
     one, several = loaded(ROOT / "dagster.yaml"), loaded(CELERY)
+    assert several["compute_logs"]["class"] == "NoOpComputeLogManager"
     assert one.pop("run_launcher") != several.pop("run_launcher")
     for part, name in (("run_queue", "max_concurrent_runs"), ("run_monitoring", "start_timeout_seconds")):
         assert one[part].pop(name) != several[part].pop(name)

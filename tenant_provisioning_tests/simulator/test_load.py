@@ -199,16 +199,19 @@ async def test_requests_are_answered_by_the_hundred_a_second_however_many_tenant
 ) -> None:
     port = int(simulator.url.rpartition(":")[2])
 
-    async def fastest(mark: str) -> float:
-        rounds = [[put_host(f"{mark}{number}-{n}") for n in range(100)] for number in range(6)]
+    async def fastest(hosts: int, round_number: int) -> float:
+        """The best of three hundred requests to a zone with so many hosts."""
+        there = [{"name": f"t{number}", "data": "cname.vercel-dns-0.com"} for number in range(hosts)]
+        headers = {"Authorization": SSO_KEY}
+        (await asyncio.to_thread(http.put, RECORDS, json=there, headers=headers, timeout=60)).raise_for_status()
+        rounds = [[put_host(f"new{round_number}-{n}-{number}") for n in range(100)] for number in range(3)]
         return max([await requests_a_second(port, tls, requests) for requests in rounds])
 
-    with_few = await fastest("few")
-    many = [{"name": f"t{number}", "data": "cname.vercel-dns-0.com"} for number in range(MANY_HOSTS)]
-    (
-        await asyncio.to_thread(http.put, RECORDS, json=many, headers={"Authorization": SSO_KEY}, timeout=60)
-    ).raise_for_status()
-    with_many = await fastest("many")
+    # in turns, so that a machine that is busy for a moment is so for both
+    few, many = zip(
+        *[(await fastest(1, number), await fastest(MANY_HOSTS, number)) for number in range(4)], strict=True
+    )
+    with_few, with_many = max(few), max(many)
 
     assert with_few > LEAST_REQUESTS_A_SECOND
-    assert with_many > with_few / 4  # what grew with their number would be a hundred times slower
+    assert with_many > with_few / 2
