@@ -1,9 +1,9 @@
 """P3: seconds from the row that a form becomes to the first call at a vendor, in a stack that has nothing else to do."""
 
 from collections.abc import Iterator
-from statistics import median, quantiles
+from statistics import median
 
-from tenant_provisioning_tests.bench.measure import Measure
+from tenant_provisioning_tests.bench.measure import Measure, percentile_95
 from tenant_provisioning_tests.bench.one_by_one import series
 from tenant_provisioning_tests.bench.stack import profile
 
@@ -12,7 +12,7 @@ def measure(quick: bool) -> Iterator[Measure]:
     """The 95th percentile, all rows but the fresh stack's first."""
     rows = series(quick).rows[1:]
     waits = [row.first_call for row in rows]
-    worst = quantiles(waits, n=20, method="inclusive")[-1] if len(waits) > 1 else waits[0]
+    worst = percentile_95(waits)
     facts = {
         "profile": profile(), "rows": len(waits), "median": round(median(waits), 2),
         "least": round(min(waits), 2), "most": round(max(waits), 2),

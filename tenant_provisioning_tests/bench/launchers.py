@@ -10,11 +10,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from statistics import median, quantiles
+from statistics import median
 
 from tenant_provisioning.embedded.processes import signals_interrupt
 from tenant_provisioning_tests.bench.family import Family
-from tenant_provisioning_tests.bench.measure import Measure
+from tenant_provisioning_tests.bench.measure import Measure, percentile_95
 from tenant_provisioning_tests.bench.several import LOOPBACK, SINGLE, Parts, parts
 from tenant_provisioning_tests.deploy.celery import PROFILE, REDIS, start_worker
 
@@ -38,11 +38,6 @@ class Started:
     rate: float
     crowded: dict[str, float]  # processor seconds of a tenant in the crowd
 
-    @property
-    def slowest(self) -> float:
-        """The 95th percentile of the way to the first call."""
-        return quantiles(self.to_call, n=20, method="inclusive")[-1]
-
 
 def measure(quick: bool) -> Iterator[Measure]:
     """Warm workers' processor time, wait and rate, with those of the default launcher beside them."""
@@ -59,7 +54,7 @@ def measure(quick: bool) -> Iterator[Measure]:
         "default_by_part": default.cpu,
     }
     yield Measure("P2.workers", "CPU a tenant, warm workers", round(ours, 2), "s", "≤ 1.0", ours <= 1.0, facts)
-    ours, theirs = workers.slowest, default.slowest
+    ours, theirs = percentile_95(workers.to_call), percentile_95(default.to_call)
     facts = {
         **_beside(ours, theirs), "median": round(median(workers.to_call), 2), "default_median": round(median(default.to_call), 2),
         "row_to_run_start_median": round(workers.to_run, 2), "default_row_to_run_start_median": round(default.to_run, 2),

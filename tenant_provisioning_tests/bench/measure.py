@@ -1,7 +1,9 @@
 """What `make bench` says of one figure: its value, its goal, and the facts it was made of. How it is measured is next door."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from statistics import quantiles
 from typing import Any
 
 
@@ -22,3 +24,8 @@ class Measure:
         told = asdict(self)
         facts = told.pop("facts")
         return json.dumps({**told, **facts}, ensure_ascii=False)
+
+
+def percentile_95(values: Sequence[float]) -> float:
+    """The value that one in twenty exceeds; a single one is its own."""
+    return quantiles(values, n=20, method="inclusive")[-1] if len(values) > 1 else values[0]
