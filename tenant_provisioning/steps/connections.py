@@ -48,7 +48,7 @@ class Shared(Generic[T]):
             raise
         finally:
             held.users -= 1
-            if linger and held.thing is not None:
+            if linger and not held.users and held.thing is not None:
                 held.closing = asyncio.create_task(self._close_later(key, held))
             else:
                 await self._close(key, held)
