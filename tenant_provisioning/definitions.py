@@ -6,9 +6,11 @@ Loading reads the catalog's manifest and nothing else: no database, no vendor, n
 from tenant_provisioning.loading import for_good
 
 with for_good():
+    import asyncio
     from typing import Any
 
     import dagster as dg
+    import uvloop
     from dagster_async_executor import async_executor
 
     from tenant_provisioning.catalog.manifest import load_catalog
@@ -48,6 +50,9 @@ def build_defs(**resource_overrides: Any) -> dg.Definitions:
         executor=async_executor,
     )
 
+
+# a run's steps wait for many answers side by side, in an event loop that the executor makes
+asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
 
 with for_good():
     defs = Project(build_defs().get_repository_def())
