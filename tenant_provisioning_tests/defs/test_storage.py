@@ -1,14 +1,16 @@
 """What Dagster's storage keeps between one instance and the next of a process."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import dagster as dg
 import psycopg
 import pytest
+import sqlalchemy as db
 from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationPlanned
-from dagster._core.events import AssetMaterializationPlannedData, DagsterEvent
+from dagster._core.definitions.data_version import DATA_VERSION_TAG
+from dagster._core.events import AssetMaterializationPlannedData, DagsterEvent, StepMaterializationData
 from dagster_postgres.event_log import PostgresEventLogStorage
 from dagster_postgres.run_storage import PostgresRunStorage
 from psycopg import sql
@@ -32,6 +34,16 @@ def new_storage(postgres_server: EmbeddedPostgres) -> Iterator[Callable[[], Kept
     yield lambda: KeptConnectionsStorage(url)
     if (engine := kept(url).engine) is not None:
         engine.dispose()
+
+
+@pytest.fixture
+def dagsters_own(new_storage: Callable[[], KeptConnectionsStorage]) -> Iterator[PostgresEventLogStorage]:
+    """Dagster's own event log over the same database."""
+    ours = new_storage()
+    theirs = PostgresEventLogStorage(ours.postgres_url, should_autocreate_tables=False)
+    yield theirs
+    theirs.dispose()
+    theirs._engine.dispose()
 
 
 @contextmanager
@@ -83,13 +95,12 @@ def test_whether_a_table_or_a_column_is_there_is_asked_once(new_storage: Callabl
 
 
 def test_what_a_run_plans_is_written_at_once_and_reads_as_from_dagsters_own_storage(
-    new_storage: Callable[[], KeptConnectionsStorage],
+    new_storage: Callable[[], KeptConnectionsStorage], dagsters_own: PostgresEventLogStorage
 ) -> None:
     ours = new_storage().event_log_storage
     assert ours.supports_asset_checks  # which a process asks once
-    theirs = PostgresEventLogStorage(ours.postgres_url, should_autocreate_tables=False)
     told = list[object]()
-    for number, storage in enumerate([theirs, ours]):
+    for number, storage in enumerate([dagsters_own, ours]):
         with statements(storage._engine) as asked:
             storage.store_event_batch(planned(f"run-{number}"))
         written = storage.get_records_for_run(f"run-{number}").records
@@ -101,11 +112,98 @@ def test_what_a_run_plans_is_written_at_once_and_reads_as_from_dagsters_own_stor
             checked.run_id == f"run-{number}",
             {(one.asset_entry.asset_key, one.asset_entry.last_run_id == f"run-{number}") for one in assets},
         ))  # fmt: skip
-    theirs.dispose()
-    theirs._engine.dispose()
 
     assert told[0] == told[1]
     assert len(asked) == 3  # the events, the check, the assets
+
+
+def test_a_materialization_is_written_in_two_statements_and_reads_as_from_dagsters_own_storage(
+    new_storage: Callable[[], KeptConnectionsStorage], dagsters_own: PostgresEventLogStorage
+) -> None:
+    ours = new_storage().event_log_storage
+    told = list[object]()
+    for number, storage in enumerate([dagsters_own, ours]):
+        run_id, key = f"made-{number}", dg.AssetKey(f"made-{number}")
+        storage.store_event(made(key, "before", run_id))
+        with statements(storage._engine) as asked:
+            storage.store_event(made(key, "now", run_id))
+        record = storage.get_asset_records([key])[0].asset_entry
+        last = record.last_materialization_record
+        assert last is not None
+        events = storage.get_records_for_run(run_id).records
+        told.append((
+            [(one.event_log_entry.dagster_event_type, one.partition_key, one.asset_key == key) for one in events],
+            last.storage_id == events[-1].storage_id,
+            last.asset_materialization == materialization(key, "now"),
+            record.last_run_id == run_id,
+            storage.get_event_tags_for_asset(key),
+            times_of(storage, key),
+        ))  # fmt: skip
+
+    assert told[0] == told[1]
+    assert len(asked) == 2
+
+
+def test_the_versions_of_all_that_a_step_looks_at_are_asked_for_at_once(
+    new_storage: Callable[[], KeptConnectionsStorage], dagsters_own: PostgresEventLogStorage
+) -> None:
+    ours = new_storage().event_log_storage
+    keys = [dg.AssetKey(["upstream", str(number)]) for number in range(5)]
+    for number, key in enumerate(keys[:4]):
+        for version in ("old", f"version {number}"):
+            ours.store_event(made(key, version, "run-up"))
+        ours.store_event(made(key, "another customer's", "run-other", partition="other"))
+    ours.get_asset_records(keys)
+    with statements(ours._engine) as asked:
+        versions = [version_of(ours, key) for key in keys[:4]]
+
+    assert versions == [{"acme": {DATA_VERSION_TAG: f"version {number}"}} for number in range(4)]
+    assert len(asked) == 2  # whether they were wiped, and their versions
+    assert versions == [version_of(dagsters_own, key) for key in keys[:4]]
+    assert version_of(ours, keys[4]) == version_of(dagsters_own, keys[4]) == {}
+
+
+def test_what_has_changed_since_is_seen_at_the_next_look(new_storage: Callable[[], KeptConnectionsStorage]) -> None:
+    ours = new_storage().event_log_storage
+    asked, changed, wiped = keys = [dg.AssetKey(name) for name in ("asked", "changed", "wiped")]
+    for key in keys:
+        ours.store_event(made(key, "old", "run-old"))
+    ours.get_asset_records(keys)
+    assert version_of(ours, asked) == {"acme": {DATA_VERSION_TAG: "old"}}  # and the others' are known from here
+    new_storage().event_log_storage.store_event(made(changed, "new", "run-new"))
+    new_storage().event_log_storage.wipe_asset(wiped)
+    ours.get_asset_records(keys)
+
+    assert version_of(ours, changed) == {"acme": {DATA_VERSION_TAG: "new"}}
+    assert version_of(ours, wiped) == {}
+
+
+def materialization(key: dg.AssetKey, version: str, partition: str = "acme") -> dg.AssetMaterialization:
+    """Of one customer's asset, with a tag that is kept for searching and one that is not."""
+    return dg.AssetMaterialization(key, partition=partition, tags={DATA_VERSION_TAG: version, "color": "red"})
+
+
+def made(key: dg.AssetKey, version: str, run_id: str, partition: str = "acme") -> dg.EventLogEntry:
+    """What a run says when a step has made the asset."""
+    data = StepMaterializationData(materialization(key, version, partition))
+    event = DagsterEvent(dg.DagsterEventType.ASSET_MATERIALIZATION.value, "job", event_specific_data=data)
+    return dg.EventLogEntry(None, "debug", "", run_id, 1.0, dagster_event=event)
+
+
+def times_of(storage: PostgresEventLogStorage, key: dg.AssetKey) -> Sequence[object]:
+    """By which Dagster tells what was wiped, in the tables that hold what an event says of an asset."""
+    asked = db.text(
+        """select last_materialization_timestamp as at from asset_keys where asset_key = :key
+           union all select event_timestamp from asset_event_tags where asset_key = :key"""
+    )
+    with storage._engine.connect() as connection:
+        return connection.execute(asked, {"key": key.to_string()}).scalars().all()
+
+
+def version_of(storage: PostgresEventLogStorage, key: dg.AssetKey) -> object:
+    """As a step that depends on it asks."""
+    kind = dg.DagsterEventType.ASSET_MATERIALIZATION
+    return storage.get_latest_tags_by_partition(key, kind, [DATA_VERSION_TAG], asset_partitions=["acme"])
 
 
 def test_an_event_is_written_without_telling_anybody(new_storage: Callable[[], KeptConnectionsStorage]) -> None:
