@@ -5,9 +5,10 @@
 Rows arrive as dicts, and each module turns them into its own dataclasses.
 """
 
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, TypeAlias
+from typing import Any
 
 import psycopg
 from psycopg import AsyncConnection, sql
@@ -17,9 +18,8 @@ from psycopg_pool import AsyncConnectionPool
 
 from tenant_provisioning.model.errors import DatabaseUnavailable, SetupError
 
-Connection: TypeAlias = AsyncConnection[DictRow]
-
 CONNECT_SECONDS = 10
+CHECK_AFTER = 1.0  # seconds of rest: what was in use until now is lost as rarely as what is in use
 # What libpq says, and what it means to the person who set DATABASE_URL. Its own text is not repeated: it can hold parts
 # of the URL.
 REASONS = {
@@ -33,6 +33,21 @@ REASONS = {
     "starting up": "the server is still starting",
 }
 LASTING = ("password authentication failed", "does not exist", "resolve host", "translate host")  # until a person acts
+
+
+class Connection(AsyncConnection[DictRow]):
+    """A connection that knows when a pool was last given it back."""
+
+    _used_at = 0.0  # of time.monotonic()
+
+    async def rest(self) -> None:
+        """It has been given back."""
+        self._used_at = time.monotonic()
+
+    async def check(self) -> None:
+        """It is about to be used again: OperationalError when it has ended while it rested."""
+        if time.monotonic() - self._used_at > CHECK_AFTER:
+            await AsyncConnectionPool.check_connection(self)
 
 
 class Database(AsyncConnectionPool[Connection]):
@@ -66,7 +81,7 @@ async def open_database(url: str, *, max_size: int = 4) -> AsyncIterator[Databas
     # one plain attempt first: the pool would go on trying for its whole timeout. What it opened is the pool's first connection.
     opened = [await connect(url, autocommit=True)]
 
-    class Opened(AsyncConnection[DictRow]):
+    class Opened(Connection):
         @classmethod
         async def connect(cls, *args: Any, **options: Any) -> Any:
             return opened.pop() if opened else await super().connect(*args, **options)
@@ -79,8 +94,9 @@ async def open_database(url: str, *, max_size: int = 4) -> AsyncIterator[Databas
         max_size=max_size,
         open=False,
         timeout=30,
-        # a connection that a restart of the server has ended is replaced instead of handed out
-        check=AsyncConnectionPool.check_connection,
+        # a connection that has ended while it rested, with a restart of the server say, is replaced instead of handed out
+        check=Connection.check,
+        reset=Connection.rest,
         name="platform",
     )
     async with pool:
@@ -90,7 +106,7 @@ async def open_database(url: str, *, max_size: int = 4) -> AsyncIterator[Databas
 async def connect(url: str, *, autocommit: bool = False) -> Connection:
     """One connection outside a pool, to be closed by the caller; the same errors as `open_database`."""
     try:
-        return await AsyncConnection.connect(url, autocommit=autocommit, **_options())
+        return await Connection.connect(url, autocommit=autocommit, **_options())
     except psycopg.OperationalError as failure:
         kind = SetupError if any(sign in str(failure).lower() for sign in LASTING) else DatabaseUnavailable
         raise kind(

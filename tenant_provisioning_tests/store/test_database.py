@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import pytest
 from psycopg.pq import TransactionStatus
 
-from tenant_provisioning.model.errors import SetupError
+from tenant_provisioning.model.errors import DatabaseUnavailable, SetupError
+from tenant_provisioning.store import database
 from tenant_provisioning.store.database import Database, acting, open_database
 from tenant_provisioning.store.migrate import migrate
 
@@ -79,7 +80,10 @@ async def test_who_acts_is_known_within_the_transaction_only(database_url: str) 
             assert await (await connection.execute(asked)).fetchone() == {"actor": "", "reason": ""}
 
 
-async def test_a_connection_that_the_server_ended_is_replaced(database_url: str) -> None:
+async def test_a_resting_connection_that_the_server_ended_is_replaced(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "CHECK_AFTER", 0.0)
     async with open_database(database_url, max_size=2) as db:
         async with db.connection() as first:
             async with db.connection() as second:
@@ -88,6 +92,19 @@ async def test_a_connection_that_the_server_ended_is_replaced(database_url: str)
         for _ in range(2):
             async with db.statement() as connection:
                 await connection.execute("select 1")
+
+
+async def test_a_connection_that_is_lost_between_two_statements_is_told_of_once_and_replaced(database_url: str) -> None:
+    async with open_database(database_url, max_size=1) as db, open_database(database_url) as other:
+        async with db.statement() as connection:
+            at_work = connection.info.backend_pid
+        async with other.statement() as connection:
+            await connection.execute("select pg_terminate_backend(%s, 5000)", (at_work,))
+        with pytest.raises(DatabaseUnavailable, match="may be done again"):
+            async with db.statement() as connection:
+                await connection.execute("select 1")
+        async with db.statement() as connection:
+            assert connection.info.backend_pid != at_work
 
 
 async def test_a_single_statement_is_there_for_everybody_at_once_and_is_one_exchange_with_the_server(
