@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tenant_provisioning.model.artifact import Artifact, ArtifactKind
+from tenant_provisioning.model.artifact import Artifact, ArtifactKind, ArtifactState
 from tenant_provisioning.model.errors import OwnershipConflict, SetupError
 from tenant_provisioning.steps.context import StepContext
 from tenant_provisioning.store import artifacts
@@ -44,6 +44,20 @@ async def ensure_artifact(
     name. Raises OwnershipConflict when the name belongs to somebody else.
     """
     row = await artifacts.find_artifact(ctx.db, ctx.organization.id, kind, key)
+    return await ensure_recorded(ctx, row, kind, key, thing=thing, find=find, create=create)
+
+
+async def ensure_recorded(
+    ctx: StepContext,
+    row: Artifact | None,
+    kind: ArtifactKind,
+    key: str = "",
+    *,
+    thing: str,
+    find: Callable[[Artifact | None], Awaitable[Found | None]],
+    create: Callable[[Artifact], Awaitable[Found]],
+) -> Artifact:
+    """`ensure_artifact`, for whoever has looked up the ledger row, which is None when there is none."""
     found = await find(row)
     if found is None:
         return await _make(ctx, row, kind, key, thing=thing, create=create)
@@ -52,6 +66,8 @@ async def ensure_artifact(
         raise _conflict(ctx, thing)
     if row is None:
         return await artifacts.adopt(ctx.db, ctx.organization.id, kind, key, found.vendor_id, dict(found.details))
+    if known and row.state is ArtifactState.PRESENT and found.details.items() <= row.details.items():
+        return row
     return await artifacts.record_present(ctx.db, row.id, found.vendor_id, dict(found.details))
 
 

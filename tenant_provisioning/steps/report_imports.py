@@ -16,7 +16,7 @@ from tenant_provisioning.model.catalog import ReportStrategy, TemplateReport
 from tenant_provisioning.model.errors import OwnershipConflict, VendorError, VendorRejected
 from tenant_provisioning.steps._together import together
 from tenant_provisioning.steps.context import StepContext, StepResult
-from tenant_provisioning.steps.ownership import Found, ensure_artifact, require_artifact
+from tenant_provisioning.steps.ownership import Found, ensure_recorded, require_artifact
 from tenant_provisioning.store import artifacts
 from tenant_provisioning.vendors.powerbi_records import ImportResult, Report
 
@@ -25,20 +25,24 @@ KIND = ArtifactKind.REPORT
 
 @dataclass
 class Shelf:
-    """What the reports workspace holds: looked up once for many reports."""
+    """What the reports workspace holds, and what the ledger has of it: looked up once for many reports."""
 
     ctx: StepContext
     workspace_id: str
-    reports: dict[str, Report] = field(default_factory=dict)
+    ledger: dict[str, Artifact] = field(default_factory=dict)  # by template
+    reports: dict[str, Report] = field(default_factory=dict)  # by title
     datasets: dict[str, set[str]] = field(default_factory=dict)  # there when we looked, by name
     brought: dict[str, set[str]] = field(default_factory=dict)  # by imports since, by title
 
     async def look(self) -> None:
-        """See what is there now: two calls for all reports."""
+        """See what is there now: two calls and a query for all reports."""
         powerbi = self.ctx.vendors.powerbi
-        reports, datasets = await asyncio.gather(
-            powerbi.list_reports(self.workspace_id), powerbi.list_datasets(self.workspace_id)
+        reports, datasets, rows = await together(
+            powerbi.list_reports(self.workspace_id),
+            powerbi.list_datasets(self.workspace_id),
+            artifacts.list_artifacts(self.ctx.db, self.ctx.organization.id),
         )
+        self.ledger = {row.key: row for row in rows if row.kind is KIND}
         self.reports = {report.name: report for report in reports}
         self.datasets = {}
         for dataset in datasets:
@@ -88,9 +92,8 @@ async def ensure_imported_report(shelf: Shelf, template: TemplateReport) -> tupl
         made.append(await _import(shelf, row, template))
         return Found(made[-1].id, ours=None)
 
-    artifact = await ensure_artifact(
-        shelf.ctx, KIND, template.key, thing=f"a report “{template.title}”", find=find, create=create
-    )
+    row, thing = shelf.ledger.get(template.key), f"a report “{template.title}”"
+    artifact = await ensure_recorded(shelf.ctx, row, KIND, template.key, thing=thing, find=find, create=create)
     return artifact, made[-1]
 
 

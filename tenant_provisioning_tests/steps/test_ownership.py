@@ -22,6 +22,13 @@ async def row_of(ctx: StepContext, kind: ArtifactKind) -> Artifact | None:
     return await artifacts.find_artifact(ctx.db, ctx.organization.id, kind)
 
 
+async def writer_of(ctx: StepContext, row: Artifact) -> Any:
+    """The transaction that has written the row last, changed or not."""
+    async with ctx.db.statement() as connection:
+        rows = await connection.execute("select xmin::text from provisioned_artifacts where id = %s", (row.id,))
+        return await rows.fetchone()
+
+
 async def test_a_workspace_whose_description_somebody_edited_is_still_ours(
     ctx: StepContext, vendors: Callable[[], Any]
 ) -> None:
@@ -36,6 +43,21 @@ async def test_a_workspace_whose_description_somebody_edited_is_still_ours(
     again = await row_of(ctx, ArtifactKind.FABRIC_WORKSPACE)
     assert again is not None
     assert again.vendor_id == row.vendor_id
+
+
+async def test_the_ledger_is_not_written_again_about_what_is_there_as_it_says(ctx: StepContext) -> None:
+    await fabric_workspace.ensure(ctx)
+    row = await row_of(ctx, ArtifactKind.FABRIC_WORKSPACE)
+    assert row is not None
+    written = await writer_of(ctx, row)
+    await fabric_workspace.ensure(ctx)
+    assert await writer_of(ctx, row) == written
+
+    await artifacts.note(ctx.db, row.id, name="what somebody wrote by hand")
+    await fabric_workspace.ensure(ctx)
+    mended = await row_of(ctx, ArtifactKind.FABRIC_WORKSPACE)
+    assert mended is not None
+    assert mended.details["name"] == row.details["name"]
 
 
 async def test_a_lakehouse_that_somebody_renamed_is_found_by_its_id(ctx: StepContext, world: Any) -> None:
