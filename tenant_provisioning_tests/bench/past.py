@@ -4,7 +4,10 @@ The newest runs keep all their events, the older ones those that `defs.retention
 """
 
 import re
+import time
+from collections.abc import Sequence
 
+import dagster as dg
 import psycopg
 
 from tenant_provisioning.defs.storage import LASTING
@@ -44,14 +47,29 @@ STATEMENTS = (
     """insert into dynamic_partitions (partitions_def_name, partition)
        select distinct 'tenant', new_tenant from copies""",
 )
+# a report that none of the few had, made for somebody with other providers; a run looks at every one that was ever made
+OTHERS = """
+    insert into asset_keys (asset_key, last_materialization, last_run_id, last_materialization_timestamp)
+    select other, replace(last_materialization, asset_key, other), last_run_id, last_materialization_timestamp
+    from unnest(%(others)s::text[]) other
+    cross join (select * from asset_keys where asset_key = any(%(others)s) and last_materialization is not null limit 1) made
+    on conflict (asset_key) do nothing"""
+# Dagster's daemon goes through every run that has ended, 500 at a look; the copies are news to it
+GONE_THROUGH = """
+    select value::bigint >= (select max(id) from event_logs where dagster_event_type = 'PIPELINE_SUCCESS') from kvs
+    where key = 'EVENT_LOG_CONSUMER_CURSOR-PIPELINE_SUCCESS'"""
+GOING_THROUGH = 300.0  # seconds
 ONE_RUN = """
     select count(*), sum(length(event)), count(*) filter (where dagster_event_type like any(%(lasting)s)),
            sum(length(event)) filter (where dagster_event_type like any(%(lasting)s))
     from event_logs where run_id = (select max(run_id) from runs where status = 'SUCCESS')"""
 
 
-def lengthen(url: str, times: int) -> int:
-    """How many rows were added: those of every successful run, so many times over. The statistics are fresh afterwards."""
+def lengthen(url: str, times: int, reports: Sequence[dg.AssetKey]) -> int:
+    """How many rows were added: those of every successful run, so many times over, and one for each report that none of them made.
+
+    The statistics are fresh afterwards.
+    """
     values = {"times": times, "whole": WHOLE, "lasting": list(LASTING)}
     with psycopg.connect(url) as connection:
         connection.execute(COPIES, values)
@@ -60,9 +78,19 @@ def lengthen(url: str, times: int) -> int:
         added = 0
         for statement in STATEMENTS:
             added += connection.execute(RENAMED.sub(NAMES, statement).encode(), values).rowcount
+        added += connection.execute(OTHERS, {"others": [key.to_string() for key in reports]}).rowcount
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("vacuum analyze")
     return added
+
+
+def wait_until_gone_through(url: str) -> None:
+    """Until the daemon has seen all that was added; it would count as what the idle stack costs."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        deadline = time.monotonic() + GOING_THROUGH
+        while connection.execute(GONE_THROUGH).fetchone() != (True,):
+            assert time.monotonic() < deadline, "the daemon does not go through the runs that were added"
+            time.sleep(1)
 
 
 def events_of_a_run(url: str) -> dict[str, int]:
