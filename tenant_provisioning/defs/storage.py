@@ -3,8 +3,8 @@
 dagster-postgres opens a connection for every query, several an event, in every process but the webserver, for which it has a
 setting. Daemon, code server and runs profit as much: opening connections took most of a run's time, and seconds before its first
 step. A code server makes an instance anew for every look of every sensor, so what is kept is kept by the process, not by the
-instance. What is asked again at every event or look although the answer stays the same is asked once, what a step depends on is asked
-for together, and what a new run plans and what a step has made are written in as few statements as can be.
+instance. What is asked again at every event or look although the answer stays the same is asked once, what a step depends on is
+asked for together, and what a new run plans and what a step has made are written in as few statements as can be.
 """
 
 import functools
