@@ -37,27 +37,15 @@ async def ensure_artifact(
     thing: str,
     find: Callable[[Artifact | None], Awaitable[Found | None]],
     create: Callable[[Artifact], Awaitable[Found]],
+    rows: Mapping[str, Artifact] | None = None,
 ) -> Artifact:
     """The ledger row of a thing that exists now and is ours.
 
     `thing` names it for people ("the workspace “Acme data”"). `find` gets the ledger row, so it can look by id before it looks by
-    name. Raises OwnershipConflict when the name belongs to somebody else.
+    name. `rows` are the ledger's of this kind by key, from whoever has looked them up for many things at once.
+    Raises OwnershipConflict when the name belongs to somebody else.
     """
-    row = await artifacts.find_artifact(ctx.db, ctx.organization.id, kind, key)
-    return await ensure_recorded(ctx, row, kind, key, thing=thing, find=find, create=create)
-
-
-async def ensure_recorded(
-    ctx: StepContext,
-    row: Artifact | None,
-    kind: ArtifactKind,
-    key: str = "",
-    *,
-    thing: str,
-    find: Callable[[Artifact | None], Awaitable[Found | None]],
-    create: Callable[[Artifact], Awaitable[Found]],
-) -> Artifact:
-    """`ensure_artifact`, for whoever has looked up the ledger row, which is None when there is none."""
+    row = await artifacts.find_artifact(ctx.db, ctx.organization.id, kind, key) if rows is None else rows.get(key)
     found = await find(row)
     if found is None:
         return await _make(ctx, row, kind, key, thing=thing, create=create)

@@ -16,7 +16,7 @@ from tenant_provisioning.model.catalog import ReportStrategy, TemplateReport
 from tenant_provisioning.model.errors import OwnershipConflict, VendorError, VendorRejected
 from tenant_provisioning.steps._together import together
 from tenant_provisioning.steps.context import StepContext, StepResult
-from tenant_provisioning.steps.ownership import Found, ensure_recorded, require_artifact
+from tenant_provisioning.steps.ownership import Found, ensure_artifact, require_artifact
 from tenant_provisioning.store import artifacts
 from tenant_provisioning.vendors.powerbi_records import ImportResult, Report
 
@@ -92,8 +92,8 @@ async def ensure_imported_report(shelf: Shelf, template: TemplateReport) -> tupl
         made.append(await _import(shelf, row, template))
         return Found(made[-1].id, ours=None)
 
-    row, thing = shelf.ledger.get(template.key), f"a report “{template.title}”"
-    artifact = await ensure_recorded(shelf.ctx, row, KIND, template.key, thing=thing, find=find, create=create)
+    thing, rows = f"a report “{template.title}”", shelf.ledger
+    artifact = await ensure_artifact(shelf.ctx, KIND, template.key, thing=thing, find=find, create=create, rows=rows)
     return artifact, made[-1]
 
 

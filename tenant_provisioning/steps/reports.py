@@ -24,7 +24,7 @@ from tenant_provisioning.steps._item import remember_operation
 from tenant_provisioning.steps._names import once_free
 from tenant_provisioning.steps.context import StepContext, StepResult
 from tenant_provisioning.steps.outcome import record_failure
-from tenant_provisioning.steps.ownership import Found, ensure_recorded, require_artifact
+from tenant_provisioning.steps.ownership import Found, ensure_artifact, require_artifact
 from tenant_provisioning.steps.report_definition import bound_definition
 from tenant_provisioning.steps.report_imports import (
     KIND,
@@ -150,8 +150,8 @@ class _Desk:
             made.append(await (self._clone(template) if clones else self._define(row, template)))
             return Found(made[-1].id, ours=None)
 
-        row, thing = self.shelf.ledger.get(template.key), f"a report “{template.title}”"
-        artifact = await ensure_recorded(self.ctx, row, KIND, template.key, thing=thing, find=find, create=create)
+        thing, rows = f"a report “{template.title}”", self.shelf.ledger
+        artifact = await ensure_artifact(self.ctx, KIND, template.key, thing=thing, find=find, create=create, rows=rows)
         return artifact, made[-1]
 
     async def _clone(self, template: TemplateReport) -> Report:
