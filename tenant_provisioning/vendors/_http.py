@@ -31,6 +31,7 @@ IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 SUCCESS = (200, 201, 202, 204)
 MOST_REDIRECTS = 3
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.1, 10.0  # seconds between polls where the vendor names none
+TICK = 0.001  # seconds: uvloop counts whole milliseconds, so that its timers can ring by one too early for the vendor
 # An end is seen late by up to a half of the time that it took, or by 15 %: CLOSELY is for what much else waits for.
 GROWTH, CLOSELY = 1.5, 1.15
 log = logging.getLogger(__name__)
@@ -221,7 +222,7 @@ class VendorHttp:
         if (error.retry_after or 0) > self._patience - (time.monotonic() - started):
             return False
         log.info("%s; trying again", error)
-        return True if error.retry_after is None else error.retry_after
+        return True if error.retry_after is None else error.retry_after + TICK
 
     @asynccontextmanager
     async def _let_through(self, bucket: str | None, waits: list[float]) -> AsyncIterator[None]:
@@ -343,4 +344,4 @@ def _pauses(growth: float) -> Iterator[float]:
 
 async def _pause(seconds: float) -> None:
     """Sleep; a vendor's zero still leaves it a moment, so that nobody asks in a tight loop."""
-    await asyncio.sleep(0 if stamina.is_testing() else max(seconds, SHORTEST_PAUSE / 2))
+    await asyncio.sleep(0 if stamina.is_testing() else max(seconds, SHORTEST_PAUSE / 2) + TICK)
