@@ -213,16 +213,10 @@ class VendorHttp:
         return await poll(self.vendor, operation, check, deadline=deadline, after=after, growth=growth)
 
     def _repeat(self, error: Exception, sure: bool, started: float) -> bool | float:
-        """Whether to try again, or in how many seconds: never earlier than the vendor said, never past our patience."""
-        if not isinstance(error, VendorUnavailable):
-            return False
-        incidents.tell(error)
-        if not (sure or isinstance(error, NothingDone)):
-            return False
-        if (error.retry_after or 0) > self._patience - (time.monotonic() - started):
-            return False
-        log.info("%s; trying again", error)
-        return True if error.retry_after is None else error.retry_after + TICK
+        again = repeat_after(error, sure=sure, patience=self._patience - (time.monotonic() - started))
+        if again:
+            log.info("%s; trying again", error)
+        return again
 
     @asynccontextmanager
     async def _let_through(self, bucket: str | None, waits: list[float]) -> AsyncIterator[None]:
@@ -319,6 +313,19 @@ class VendorClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._http.__aexit__(kind, error, trace)
+
+
+def repeat_after(error: Exception, *, sure: bool, patience: float) -> bool | float:
+    """Whether to try again, or in how many seconds: never earlier than the vendor said, never past `patience` (seconds).
+
+    `sure` says that a repetition does no harm; otherwise a call is repeated only when the vendor certainly did nothing.
+    """
+    if not isinstance(error, VendorUnavailable):
+        return False
+    incidents.tell(error)
+    if not (sure or isinstance(error, NothingDone)) or (error.retry_after or 0) > patience:
+        return False
+    return True if error.retry_after is None else error.retry_after + TICK
 
 
 @lru_cache

@@ -23,9 +23,8 @@ import httpx
 import stamina
 
 from tenant_provisioning.model.errors import VendorError, VendorRejected, VendorUnavailable
-from tenant_provisioning.vendors import incidents
 from tenant_provisioning.vendors._answers import NothingDone, refusal
-from tenant_provisioning.vendors._http import VendorHttp, is_loopback
+from tenant_provisioning.vendors._http import VendorHttp, is_loopback, repeat_after
 
 if TYPE_CHECKING:
     import supabase_auth.types as wire
@@ -353,7 +352,7 @@ class SupabaseAuth:
             client = self._service = self._service or await self._connect(self._service_role_key)
         started = time.monotonic()
         async for attempt in stamina.retry_context(
-            on=lambda error: self._repeat(error, sure, started),
+            on=lambda error: repeat_after(error, sure=sure, patience=self._patience - (time.monotonic() - started)),
             attempts=self._attempts,
             timeout=self._patience,
             wait_initial=0.25,
@@ -369,16 +368,6 @@ class SupabaseAuth:
                 # outside the handler, so unchained: the client's errors may quote mail addresses
                 raise failure
         raise AssertionError("unreachable: the last attempt returns or raises")
-
-    def _repeat(self, error: Exception, sure: bool, started: float) -> bool | float:
-        if not isinstance(error, VendorUnavailable):
-            return False
-        incidents.tell(error)
-        if not (sure or isinstance(error, NothingDone)):
-            return False
-        if error.retry_after is None:
-            return True
-        return error.retry_after <= self._patience - (time.monotonic() - started) and error.retry_after
 
 
 def _translated(operation: str, error: Exception) -> VendorError:
