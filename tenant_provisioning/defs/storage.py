@@ -177,16 +177,17 @@ class RememberingEventLog(PostgresEventLogStorage):
         """For all assets of the last look at once; Dagster asks for each after it has looked at all, the roll-up for 400, and the
         answers are given once. Otherwise as Dagster's own storage has it.
         """
+        looked_at, ahead = self._looked_at, self._tags_ahead  # another thread may look meanwhile
         within = before_cursor is not None or after_cursor is not None
-        if asset_partitions is None or within or asset_key not in self._looked_at:
+        if asset_partitions is None or within or asset_key not in looked_at:
             return super().get_latest_tags_by_partition(
                 asset_key, event_type, tag_keys, asset_partitions, before_cursor, after_cursor
             )
         about = event_type, tuple(tag_keys), tuple(asset_partitions)
-        if (asset_key, *about) not in self._tags_ahead:
-            found = self._latest_tags(list(self._looked_at), *about)
-            self._tags_ahead = {(key, *about): tags for key, tags in found.items()}
-        return self._tags_ahead.pop((asset_key, *about))
+        if (asset_key, *about) not in ahead:
+            found = self._latest_tags(list(looked_at), *about)
+            ahead = self._tags_ahead = {(key, *about): tags for key, tags in found.items()}
+        return ahead.pop((asset_key, *about))
 
     def _latest_tags(
         self,
